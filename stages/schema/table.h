@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The table model: what Debezium knows of a table, in the source's own terms.
+ *
+ * Built from information_schema before streaming, or from a TABLE_MAP with FULL metadata, later by the DDL parser.
+ * A model is mutable while being built and immutable inside a schema version (schema.h).
+ */
+#ifndef TR_STAGES_SCHEMA_TABLE_H
+#define TR_STAGES_SCHEMA_TABLE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "engine/bytes.h"
+#include "engine/error.h"
+
+#define TR_COLUMNS_MAX 4096       /* the servers' own limit */
+#define TR_NAME_BYTES_MAX 256     /* 64 characters of utf8mb4 */
+
+/* What a column is, in the servers' vocabulary; the wire type follows from it and is checked against each TABLE_MAP. */
+enum tr_column_type {
+    TR_COLUMN_UNKNOWN = 0, /* named in the error when its table is captured */
+    TR_COLUMN_TINYINT,
+    TR_COLUMN_SMALLINT,
+    TR_COLUMN_MEDIUMINT,
+    TR_COLUMN_INT,
+    TR_COLUMN_BIGINT,
+    TR_COLUMN_FLOAT,
+    TR_COLUMN_DOUBLE,
+    TR_COLUMN_DECIMAL,
+    TR_COLUMN_BIT,
+    TR_COLUMN_YEAR,
+    TR_COLUMN_DATE,
+    TR_COLUMN_TIME,
+    TR_COLUMN_DATETIME,
+    TR_COLUMN_TIMESTAMP,
+    TR_COLUMN_CHAR,
+    TR_COLUMN_VARCHAR,
+    TR_COLUMN_TEXT,      /* TINYTEXT .. LONGTEXT */
+    TR_COLUMN_BINARY,
+    TR_COLUMN_VARBINARY,
+    TR_COLUMN_BLOB,      /* TINYBLOB .. LONGBLOB */
+    TR_COLUMN_ENUM,
+    TR_COLUMN_SET,
+    TR_COLUMN_JSON,
+    TR_COLUMN_GEOMETRY,
+    TR_COLUMN_VECTOR,
+    TR_COLUMN_UUID,
+    TR_COLUMN_INET4,
+    TR_COLUMN_INET6,
+    TR_COLUMN_TYPE_COUNT
+};
+
+enum tr_charset {
+    TR_CHARSET_NONE = 0, /* not a text column, or binary */
+    TR_CHARSET_UTF8,     /* utf8mb3, utf8mb4 */
+    TR_CHARSET_LATIN1,   /* decoded as windows-1252, holes become U+FFFD (contract §2.4) */
+    TR_CHARSET_ASCII,
+    TR_CHARSET_BINARY,
+    TR_CHARSET_OTHER     /* not decoded by this version: stops by name */
+};
+
+struct tr_column {
+    struct tr_span name;            /* all spans: owned by the table's arena */
+    struct tr_span type_text;       /* information_schema's column_type, e.g. "int(10) unsigned"; empty when unknown */
+    struct tr_span charset_name;    /* for messages; empty = none */
+    struct tr_span default_text;    /* the default as SQL literal text without quotes; see has_default */
+    struct tr_span comment;
+    struct tr_span *options;        /* ENUM, SET members, in UTF-8 */
+    uint32_t option_count;
+    enum tr_column_type type;
+    enum tr_charset charset;
+    uint32_t length;                /* characters or bytes as declared; BIT: bits; 0 = none */
+    uint8_t precision;              /* DECIMAL */
+    uint8_t scale;                  /* DECIMAL; TIME, DATETIME, TIMESTAMP: fraction digits */
+    uint8_t geometry;               /* optional-metadata geometry type number; 1 = POINT */
+    bool is_unsigned;
+    bool is_nullable;
+    bool is_generated;
+    bool is_auto_increment;
+    bool has_default;               /* false: no DEFAULT, or not known */
+    bool default_is_expression;     /* CURRENT_TIMESTAMP and other functions: default_text holds the expression */
+    uint16_t key_ordinal;           /* 1-based place in the key; 0 = not a part */
+};
+
+struct tr_table {
+    struct tr_span database;
+    struct tr_span name;
+    struct tr_span charset_name;    /* table default */
+    struct tr_column *columns;
+    uint32_t column_count;
+    uint32_t key_count;
+    uint16_t *key_columns;          /* column indexes in key order (contract §1.7: PRIMARY, else first UNIQUE NOT NULL) */
+    bool has_names;                 /* false: column names are invented (@1, @2…): decode without metadata only */
+    bool from_log;                  /* built from a TABLE_MAP alone: defaults and declared extras are unknown */
+    void *arena;                    /* owns everything above */
+};
+
+/* An empty model with room for `column_count` columns (zeroed). NULL with err when memory is refused or the count is over
+ * TR_COLUMNS_MAX. Texts are copied into the model by tr_table_text. */
+struct tr_table *tr_table_open(struct tr_span database, struct tr_span name, uint32_t column_count,
+                               struct tr_error *err);
+void tr_table_close(struct tr_table *table);
+/* Copies bytes into the model's arena; empty span on memory refusal (sticky: tr_table_is_whole tells). */
+struct tr_span tr_table_text(struct tr_table *table, struct tr_span text);
+/* Memory in the arena for arrays (options, key_columns); NULL on refusal, sticky as above. */
+void *tr_table_array(struct tr_table *table, size_t bytes);
+bool tr_table_is_whole(const struct tr_table *table);
+/* A digest of everything that decides how rows are read: names, types, lengths, signs, charsets, options, key. */
+uint64_t tr_table_fingerprint(const struct tr_table *table);
+/* "INT UNSIGNED" style name of a type for messages. */
+const char *tr_column_type_name(enum tr_column_type type);
+
+#endif
