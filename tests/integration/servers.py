@@ -1,0 +1,276 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Private database and Redis servers for tests: fresh data directory, own port, stopped by their own process id.
+
+As a module:
+    from servers import start_mariadb, start_mysql, start_redis
+    with start_mariadb(datadir, port, ["--binlog-row-metadata=FULL"]) as server:
+        server.sql("CREATE DATABASE d")            # as root, over the server's own socket
+        rows = server.rows("SELECT 1, NULL")        # [["1", None]]
+
+As a program (a data directory is made when it is missing; `stop` reads the pid file in it):
+    servers.py start mariadb|mysql|redis DATADIR PORT [SERVER OPTION...]
+    servers.py stop DATADIR
+    servers.py sql mariadb|mysql DATADIR STATEMENT
+
+MySQL comes from a Debian root directory (TAILRACE_MYSQL_ROOT, default /var/cache/tailrace/sid) and runs in it by chroot:
+its data directory lies below <root>/tmp and is named by the last part of DATADIR. An extra user `root@127.0.0.1`
+without a password is made on both, so that any client can log in by TCP.
+"""
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+MYSQL_ROOT = os.environ.get("TAILRACE_MYSQL_ROOT", "/var/cache/tailrace/sid")
+START_SECONDS_MAX = 90
+STOP_SECONDS_MAX = 60
+
+
+class ServerError(RuntimeError):
+    """A server that did not start, stop or answer; the text ends with the tail of its log."""
+
+
+def mysql_is_here():
+    """Whether the MySQL root exists and may be entered."""
+    return os.path.exists(MYSQL_ROOT + "/usr/sbin/mysqld") and os.geteuid() == 0
+
+
+def mysql_datadir(name):
+    """Where start_mysql(name, ...) keeps its data, seen from outside the root."""
+    return os.path.join(MYSQL_ROOT, "tmp", os.path.basename(name.rstrip("/")))
+
+
+def _read_tail(path, lines=15):
+    try:
+        with open(path, encoding="utf-8", errors="replace") as f:
+            return "".join(f.readlines()[-lines:])
+    except OSError:
+        return ""
+
+
+class Server:
+    """A running server. `process` is None when it was started by another program (then only the pid is known)."""
+
+    def __init__(self, kind, datadir, port, process=None, pid=None):
+        self.kind = kind
+        self.datadir = datadir
+        self.port = port
+        self.process = process
+        self.pid = process.pid if process else pid
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    @property
+    def log(self):
+        return os.path.join(self.datadir, "server.log")
+
+    @property
+    def socket(self):
+        return os.path.join(self.datadir, "server.sock")
+
+    def _client(self, *args):
+        if self.kind == "mysql":
+            inside = os.path.join("/tmp", os.path.basename(self.datadir), "server.sock")
+            return ["chroot", MYSQL_ROOT, "mysql", "--no-defaults", "-uroot", "--socket=" + inside, *args]
+        return ["mysql", "--no-defaults", "-uroot", "--socket=" + self.socket, *args]
+
+    def sql(self, statements, database=None):
+        """Runs statements as root; raises ServerError with the client's message. Returns the raw text output."""
+        args = ["--batch", "--default-character-set=utf8mb4"] + ([database] if database else [])
+        done = subprocess.run(self._client(*args), input=statements.encode(), capture_output=True, check=False)
+        if done.returncode != 0:
+            raise ServerError(done.stderr.decode(errors="replace").strip())
+        return done.stdout.decode()
+
+    def rows(self, statement, database=None):
+        """Rows of one statement as lists of text; SQL NULL is None."""
+        lines = self.sql(statement, database).splitlines()[1:]
+        return [[None if cell == "NULL" else cell for cell in line.split("\t")] for line in lines]
+
+    def is_alive(self):
+        if self.process is not None:
+            return self.process.poll() is None
+        try:
+            with open(f"/proc/{self.pid}/stat", encoding="ascii", errors="replace") as f:
+                return f.read().rsplit(")", 1)[1].split()[0] != "Z"  # a zombie has ended
+        except OSError:
+            return False
+
+    def stop(self):
+        """SIGTERM, then waits; SIGKILL when it does not end in time."""
+        self._end(signal.SIGTERM)
+
+    def kill(self):
+        """SIGKILL: a crash. The data directory stays for another start."""
+        self._end(signal.SIGKILL)
+
+    def pause(self):
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def resume(self):
+        os.kill(self.pid, signal.SIGCONT)
+
+    def _end(self, how):
+        if self.pid is None or not self.is_alive():
+            return
+        os.kill(self.pid, how)
+        deadline = time.monotonic() + STOP_SECONDS_MAX
+        while self.is_alive():
+            if time.monotonic() > deadline:
+                os.kill(self.pid, signal.SIGKILL)
+                deadline += STOP_SECONDS_MAX
+            time.sleep(0.02)
+        if os.path.exists(os.path.join(self.datadir, "server.pid")):
+            os.unlink(os.path.join(self.datadir, "server.pid"))
+
+
+def _wait(server, answers):
+    deadline = time.monotonic() + START_SECONDS_MAX
+    while not answers():
+        if not server.is_alive() or time.monotonic() > deadline:
+            server.kill()
+            raise ServerError(f"{server.kind} on port {server.port} did not start:\n{_read_tail(server.log)}")
+        time.sleep(0.05)
+    with open(os.path.join(server.datadir, "server.pid"), "w", encoding="ascii") as f:
+        f.write(f"{server.kind} {server.pid} {server.port}\n")
+    return server
+
+
+def _sql_answers(server):
+    def answers():
+        try:
+            server.sql("SELECT 1")
+            return True
+        except ServerError:
+            return False
+    return answers
+
+
+def _run(command, log):
+    with open(log, "ab") as out:
+        return subprocess.Popen(command, stdout=out, stderr=out, stdin=subprocess.DEVNULL, start_new_session=True)
+
+
+def _with_defaults(defaults, options):
+    """Options given by the caller replace defaults of the same name, or drop them by --skip-NAME."""
+    def key(option):
+        return option.split("=")[0].lstrip("-").replace("_", "-")
+    given = {key(option) for option in options}
+    given |= {name.removeprefix("skip-") for name in given}
+    return [option for option in defaults if key(option) not in given] + list(options)
+
+
+BINLOG_DEFAULTS = ["--server-id=7", "--log-bin=binlog", "--binlog-format=ROW", "--binlog-row-image=FULL"]
+
+
+def start_mariadb(datadir, port, options=()):
+    """A MariaDB of the system on 127.0.0.1:port with row logging on; `options` are server options."""
+    new = not os.path.isdir(os.path.join(datadir, "mysql"))
+    os.makedirs(datadir, exist_ok=True)
+    if new:
+        done = subprocess.run(["mariadb-install-db", "--no-defaults", "--datadir=" + datadir, "--user=root",
+                               "--auth-root-authentication-method=normal", "--skip-test-db"],
+                              capture_output=True, check=False)
+        if done.returncode != 0:
+            raise ServerError("mariadb-install-db: " + done.stderr.decode(errors="replace"))
+    server = Server("mariadb", datadir, port)
+    command = ["mariadbd", "--no-defaults", "--user=root", "--datadir=" + datadir, "--socket=" + server.socket,
+               f"--port={port}", "--bind-address=127.0.0.1", "--pid-file=" + os.path.join(datadir, "mariadbd.pid")]
+    defaults = BINLOG_DEFAULTS + ["--innodb-buffer-pool-size=64M", "--innodb-log-file-size=64M",
+                                  "--innodb-flush-log-at-trx-commit=2", "--skip-name-resolve=1"]
+    server = Server("mariadb", datadir, port, _run(command + _with_defaults(defaults, options), server.log))
+    _wait(server, _sql_answers(server))
+    if new:
+        server.sql("SET sql_log_bin=0; CREATE USER IF NOT EXISTS root@127.0.0.1;"
+                   "GRANT ALL ON *.* TO root@127.0.0.1 WITH GRANT OPTION")
+    return server
+
+
+def start_mysql(datadir, port, options=()):
+    """MySQL from the Debian root on 127.0.0.1:port with row logging and GTIDs on. Needs root (chroot)."""
+    if not mysql_is_here():
+        raise ServerError(f"no MySQL in {MYSQL_ROOT} (TAILRACE_MYSQL_ROOT), or not root: make it with debootstrap")
+    outside = mysql_datadir(datadir)
+    inside = os.path.join("/tmp", os.path.basename(outside))
+    os.makedirs(outside, exist_ok=True)
+    base = ["chroot", MYSQL_ROOT, "/usr/sbin/mysqld", "--no-defaults", "--user=root", "--datadir=" + inside + "/data"]
+    new = not os.path.isdir(os.path.join(outside, "data"))
+    if new:
+        done = subprocess.run(base + ["--initialize-insecure"], capture_output=True, check=False)
+        if done.returncode != 0:
+            raise ServerError("mysqld --initialize-insecure: " + done.stderr.decode(errors="replace"))
+    server = Server("mysql", outside, port)
+    command = base + [f"--port={port}", "--bind-address=127.0.0.1", "--socket=" + inside + "/server.sock",
+                      "--pid-file=" + inside + "/mysqld.pid", "--mysqlx=OFF", "--secure-file-priv="]
+    defaults = BINLOG_DEFAULTS[:2] + ["--gtid-mode=ON", "--enforce-gtid-consistency=ON", "--binlog-row-image=FULL",
+                                      "--innodb-buffer-pool-size=64M", "--innodb-redo-log-capacity=64M",
+                                      "--innodb-flush-log-at-trx-commit=2", "--skip-name-resolve=1"]
+    server = Server("mysql", outside, port, _run(command + _with_defaults(defaults, options), server.log))
+    _wait(server, _sql_answers(server))
+    if new:
+        server.sql("SET sql_log_bin=0; CREATE USER IF NOT EXISTS root@'127.0.0.1';"
+                   "GRANT ALL ON *.* TO root@'127.0.0.1' WITH GRANT OPTION")
+    return server
+
+
+def start_redis(datadir, port, options=()):
+    """A Redis on 127.0.0.1:port that keeps nothing on disk unless `options` say so."""
+    os.makedirs(datadir, exist_ok=True)
+    server = Server("redis", datadir, port)
+    command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--dir", datadir, "--save", "",
+               "--appendonly", "no", *options]
+    server = Server("redis", datadir, port, _run(command, server.log))
+
+    def answers():
+        done = subprocess.run(["redis-cli", "-p", str(port), "ping"], capture_output=True, check=False)
+        return b"PONG" in done.stdout or b"NOAUTH" in done.stdout
+    return _wait(server, answers)
+
+
+def stop(datadir):
+    """Stops the server that `servers.py start` left running in that directory."""
+    for where in (datadir, mysql_datadir(datadir)):
+        path = os.path.join(where, "server.pid")
+        if os.path.exists(path):
+            with open(path, encoding="ascii") as f:
+                kind, pid, port = f.read().split()
+            Server(kind, where, int(port), pid=int(pid)).stop()
+
+
+def remove(datadir):
+    """Deletes a stopped server's data."""
+    shutil.rmtree(datadir, ignore_errors=True)
+    if mysql_is_here():
+        shutil.rmtree(mysql_datadir(datadir), ignore_errors=True)
+
+
+STARTERS = {"mariadb": start_mariadb, "mysql": start_mysql, "redis": start_redis}
+
+
+def main(args):
+    if len(args) >= 4 and args[0] == "start" and args[1] in STARTERS:
+        server = STARTERS[args[1]](args[2], int(args[3]), args[4:])
+        print(f"pid={server.pid} port={server.port} socket={server.socket} datadir={server.datadir}")
+    elif len(args) == 2 and args[0] == "stop":
+        stop(args[1])
+    elif len(args) == 4 and args[0] == "sql":
+        where = mysql_datadir(args[2]) if args[1] == "mysql" else args[2]
+        print(Server(args[1], where, 0).sql(args[3]), end="")
+    else:
+        print(__doc__, file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except ServerError as error:
+        sys.exit(f"servers.py: {error}")
