@@ -106,6 +106,8 @@ struct tr_span tr_table_text(struct tr_table *table, struct tr_span text);
 /* Memory in the arena for arrays (options, key_columns); NULL on refusal, sticky as above. */
 void *tr_table_array(struct tr_table *table, size_t bytes);
 bool tr_table_is_whole(const struct tr_table *table);
+/* Bytes it takes: its share of tailrace.catalog.max.bytes. */
+size_t tr_table_memory_bytes(const struct tr_table *table);
 /* A digest of everything that decides how rows are read: names, types, lengths, signs, charsets, options, key. */
 uint64_t tr_table_fingerprint(const struct tr_table *table);
 /* "INT UNSIGNED" style name of a type for messages. */
