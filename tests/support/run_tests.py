@@ -1,0 +1,174 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Builds every preset that is needed and runs the tests; prints a line per test and the sum at the end."""
+import glob
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+PARTS = ["dev", "sim", "tsan", "clang", "fuzz", "integration", "quickstart"]
+QUICK_PARTS = ["dev", "sim"]
+JOBS = str(os.cpu_count() or 2)
+
+
+class Tally:
+    def __init__(self):
+        self.passed, self.failed, self.skipped = 0, 0, 0
+
+    def add(self, part, name, outcome, detail=""):
+        if outcome == "ok":
+            self.passed += 1
+        elif outcome == "SKIP":
+            self.skipped += 1
+        else:
+            self.failed += 1
+        print(f"{outcome:4}  {part}: {name}{': ' + detail if detail else ''}", flush=True)
+
+
+def run(command, **options):
+    return subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          errors="replace", **options)
+
+
+def build(tally, preset):
+    environment = dict(os.environ)
+    if shutil.which("ccache"):
+        environment.update(CMAKE_C_COMPILER_LAUNCHER="ccache", CMAKE_CXX_COMPILER_LAUNCHER="ccache")
+    start = time.monotonic()
+    for command in (["cmake", "--preset", preset], ["cmake", "--build", "--preset", preset, "-j", JOBS]):
+        result = run(command, env=environment)
+        if result.returncode != 0:
+            print(result.stdout[-20000:])
+            tally.add(preset, "builds without a warning", "FAIL", " ".join(command))
+            return False
+    tally.add(preset, "builds without a warning", "ok", f"{time.monotonic() - start:.0f} s")
+    return True
+
+
+def ctest(tally, preset, label_regex):
+    """Runs the registered tests of a preset whose label matches; one line per test executable."""
+    report = os.path.join(ROOT, "build", preset, "ctest.xml")
+    if os.path.exists(report):
+        os.remove(report)
+    result = run(["ctest", "--test-dir", f"build/{preset}", "-L", label_regex, "-j", JOBS, "--output-on-failure",
+                  "--output-junit", report, "--no-tests=error"])
+    if not os.path.exists(report):
+        print(result.stdout[-20000:])
+        tally.add(preset, "ctest", "FAIL", "no report")
+        return
+    for case in xml.etree.ElementTree.parse(report).getroot().iter("testcase"):
+        output = case.findtext("system-out") or ""
+        name, status = case.get("name"), case.get("status")
+        if case.find("skipped") is not None or status == "notrun":
+            reason = re.findall(r"SKIP[:\]] *(.*)", output)
+            tally.add(preset, name, "SKIP", reason[0] if reason else "no reason printed")
+        elif status == "run":
+            tally.add(preset, name, "ok", f"{float(case.get('time', 0)):.1f} s")
+            for reason in re.findall(r"^SKIP: (.*)$", output, re.MULTILINE):
+                tally.add(preset, name, "SKIP", reason)
+        else:
+            print(output[-20000:])
+            tally.add(preset, name, "FAIL", status)
+
+
+def simulate(tally, preset, fixed, fresh):
+    """Fixed seeds 1..fixed, then `fresh` seeds from the clock; a failing seed prints the command that replays it."""
+    first_fresh = int(time.time()) % 1_000_000_000 * 1000
+    for name, first, count in (("fixed", 1, fixed), ("fresh", first_fresh, fresh)):
+        if count == 0:
+            continue
+        start = time.monotonic()
+        result = run([f"build/{preset}/tests/sim/tailrace-sim", "--first", str(first), "--count", str(count)])
+        detail = f"{count} {name} seeds from {first}, {time.monotonic() - start:.0f} s"
+        if result.returncode != 0:
+            print(result.stdout[-20000:])
+        tally.add(f"sim ({preset})", detail, "ok" if result.returncode == 0 else "FAIL")
+
+
+def fuzz(tally, seconds):
+    for target in sorted(glob.glob(os.path.join(ROOT, "build/fuzz/tests/**/fuzz_*"), recursive=True)):
+        if not os.access(target, os.X_OK) or os.path.isdir(target):
+            continue
+        name = os.path.basename(target)
+        corpus = os.path.join(ROOT, "build/fuzz/corpus", name)
+        os.makedirs(corpus, exist_ok=True)
+        seeds = os.path.join(ROOT, "tests/fuzz/seeds", name[len("fuzz_"):])
+        command = [target, f"-max_total_time={seconds}", "-timeout=10", "-rss_limit_mb=2048",
+                   f"-artifact_prefix={corpus}-", corpus] + ([seeds] if os.path.isdir(seeds) else [])
+        result = run(command)
+        if result.returncode != 0:
+            print(result.stdout[-8000:])
+        tally.add("fuzz", f"{name} for {seconds} s", "ok" if result.returncode == 0 else "FAIL")
+
+
+def integration(tally):
+    """Each file in tests/integration is a unittest program; -v prints a line per test."""
+    for path in sorted(glob.glob(os.path.join(ROOT, "tests/integration/test_*.py"))):
+        part = f"integration/{os.path.basename(path)}"
+        environment = dict(os.environ, TAILRACE=os.path.join(ROOT, "build/release/tailrace"),
+                           TAILRACE_BUILD=os.path.join(ROOT, "build/release"))
+        try:
+            result = run([sys.executable, path, "-v"], env=environment, timeout=900)
+        except subprocess.TimeoutExpired as expired:
+            print((expired.stdout or "")[-8000:])
+            tally.add(part, "ends within 15 minutes", "FAIL")
+            continue
+        seen = 0
+        for name, outcome in re.findall(r"^(test\w+)[^\n]*?(?:\n[^\n]+)??\.\.\. (ok|FAIL|ERROR|skipped .*)$",
+                                        result.stdout, re.MULTILINE):
+            seen += 1
+            if outcome.startswith("skipped"):
+                tally.add(part, name, "SKIP", outcome[8:].strip(" '\""))
+            else:
+                tally.add(part, name, "ok" if outcome == "ok" else "FAIL")
+        if result.returncode != 0 or seen == 0:
+            print(result.stdout[-20000:])
+            if seen == 0 or not re.search(r"\.\.\. (FAIL|ERROR)", result.stdout):
+                tally.add(part, "runs", "FAIL", f"exit code {result.returncode}")
+
+
+def quickstart(tally):
+    start = time.monotonic()
+    result = run(["deploy/quickstart", "--check"], timeout=600)
+    if result.returncode != 0:
+        print(result.stdout[-20000:])
+    tally.add("quickstart", "deploy/quickstart shows events and stops", "ok" if result.returncode == 0 else "FAIL",
+              f"{time.monotonic() - start:.0f} s")
+
+
+def main():
+    arguments = sys.argv[1:]
+    nightly, quick = "--nightly" in arguments, "quick" in arguments
+    unknown = [a for a in arguments if a not in PARTS + ["quick", "--nightly"]]
+    if unknown:
+        print(f"tests/run: unknown part \"{unknown[0]}\": want {' '.join(PARTS)}, quick or --nightly")
+        return 2
+    parts = [a for a in arguments if a in PARTS] or (QUICK_PARTS if quick else PARTS)
+    tally = Tally()
+    if "dev" in parts and build(tally, "dev"):
+        ctest(tally, "dev", "unit|stage|property")
+    if "sim" in parts and ("dev" in parts or build(tally, "dev")):
+        simulate(tally, "dev", 60 if quick else 500, 60 if quick else 5000 if nightly else 500)
+    if "tsan" in parts and build(tally, "tsan"):
+        ctest(tally, "tsan", "unit|property")
+        simulate(tally, "tsan", 100, 0)
+    if "clang" in parts:
+        build(tally, "clang")
+    if "fuzz" in parts and build(tally, "fuzz"):
+        fuzz(tally, 600 if nightly else 8)
+    if ("integration" in parts or "quickstart" in parts) and build(tally, "release"):
+        if "integration" in parts:
+            integration(tally)
+        if "quickstart" in parts:
+            quickstart(tally)
+    print(f"{tally.passed} passed, {tally.failed} failed, {tally.skipped} skipped")
+    return 1 if tally.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
