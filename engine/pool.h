@@ -23,6 +23,7 @@ struct tr_pool {
     uint32_t object_count;
     uint32_t free_count;
     uint32_t *free_index; /* owns; stack of free objects */
+    uint8_t *is_out;      /* owns; per object 1 while acquired, so that a second release is caught */
 };
 
 /* Errors: TR_ERR_SYSTEM when memory is refused. */
@@ -35,7 +36,7 @@ void tr_pool_deinit(struct tr_pool *pool);
 /* An object with undefined contents, or NULL when all are out: an outcome, not an error. @thread the owner */
 void *tr_pool_try_acquire(struct tr_pool *pool);
 
-/* Takes an object back; asserts that it is one of ours. @thread the owner */
+/* Takes an object back; asserts that it is one of ours and out. @thread the owner */
 void tr_pool_release(struct tr_pool *pool, void *object);
 
 /* Object `index`, for owners that prepare headers at start. */
@@ -47,7 +48,7 @@ void *tr_pool_object(const struct tr_pool *pool, uint32_t index);
  */
 void *tr_memory_map(size_t bytes, struct tr_error *err);
 void tr_memory_unmap(void *memory, size_t bytes);
-/* Gives resident pages of a mapped range back to the system; contents become zero. */
+/* Gives resident pages of a mapped range (page-aligned start) back to the system; contents become zero. */
 void tr_memory_discard(void *memory, size_t bytes);
 
 #define TR_MEMORY_TERMS_MAX 64

@@ -119,7 +119,7 @@ static inline void tr_ring_release(struct tr_ring *ring, uint64_t count)
 {
     const uint64_t head = atomic_load_explicit(&ring->head, memory_order_relaxed); /* own */
 
-    TR_ASSERT_HOT(head + count <= ring->tail_seen);
+    TR_ASSERT_HOT(count <= ring->tail_seen - head);
     /* Release, pairs with claim(): our reads of the slots end before the producer may reuse them. */
     atomic_store_explicit(&ring->head, head + count, memory_order_release);
 }
@@ -139,7 +139,9 @@ static inline uint64_t tr_ring_depth(const struct tr_ring *ring)
     const uint64_t head = atomic_load_explicit(&ring->head, memory_order_relaxed);
     const uint64_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);
 
-    return tail > head ? tail - head : 0;
+    const int64_t depth = (int64_t)(tail - head); /* by difference: the counters may wrap */
+
+    return depth > 0 ? (uint64_t)depth : 0;
 }
 
 #endif
