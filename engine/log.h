@@ -18,6 +18,8 @@
 
 #include "engine/error.h"
 
+struct tr_clock;
+
 enum tr_log_level { TR_LOG_ERROR = 0, TR_LOG_WARN, TR_LOG_INFO, TR_LOG_DEBUG };
 enum tr_log_format { TR_LOG_TEXT = 0, TR_LOG_JSON };
 
@@ -46,10 +48,13 @@ struct tr_log_site { /* one static per call site */
 /* Sets level and format for the process; call before threads start. Default: info, text, stderr. */
 void tr_log_setup(enum tr_log_level level, enum tr_log_format format, int fd);
 
+/* Tells time by `clock` (borrowed) instead of the system's clocks; NULL goes back. For tests and the simulation. */
+void tr_log_set_clock(const struct tr_clock *clock);
+
 /* Whether lines of `level` are written. */
 int tr_log_is_on(enum tr_log_level level);
 
-/* Writes one line, throttled per site. Used through TR_LOG. */
+/* Writes one line, throttled per site (`site` NULL: not throttled). Used through TR_LOG. */
 void tr_log_write(struct tr_log_site *site, enum tr_log_level level, const char *event,
                   const struct tr_log_field *fields, size_t field_count);
 
@@ -63,7 +68,16 @@ void tr_log_write(struct tr_log_site *site, enum tr_log_level level, const char 
         }                                                                                                \
     } while (0)
 
-/* The one line of a fatal or handled error: event, code, remedy, text. */
+/* A line without fields: TR_LOG_PLAIN(TR_LOG_INFO, "engine.stopped"); */
+#define TR_LOG_PLAIN(level, event)                                                                       \
+    do {                                                                                                 \
+        if (tr_log_is_on(level)) {                                                                       \
+            static struct tr_log_site log_site;                                                          \
+            tr_log_write(&log_site, (level), (event), NULL, 0);                                          \
+        }                                                                                                \
+    } while (0)
+
+/* The one line of a fatal or handled error: event, code, remedy, text. Throttled per event name. */
 void tr_log_error(enum tr_log_level level, const char *event, const struct tr_error *err);
 
 #endif
