@@ -39,7 +39,8 @@ struct tr_reactor_timer {
 };
 
 /*
- * Opens a reactor for at most `fds_max` descriptors and `timers_max` timers (all memory is taken here).
+ * Opens a reactor for at most `fds_max` descriptors, the runner's doorbell not counted, and `timers_max` timers (all
+ * memory is taken here).
  * Errors: TR_ERR_CONFIG when io_uring is demanded and the kernel refuses it (text says how to choose epoll);
  * TR_ERR_SYSTEM.
  */
