@@ -123,11 +123,13 @@ static void judge_seen_again(struct tr_judge *judge, struct tr_span key, struct 
         entry->holes &= ~(UINT64_C(1) << (distance - 1));
         judge->skipped_count--;
         note_violation(judge, key, entry, counter);
+        entry->last = entry->highest; /* late, not a replay */
     } else {
         judge->duplicate_count++;
         if (entry->last < entry->highest && counter > entry->last + 1) {
             judge->replay_jump_count++;
         }
+        entry->last = counter;
     }
 }
 
@@ -147,6 +149,7 @@ static void judge_new(struct tr_judge *judge, struct tr_judge_key *entry, uint64
         judge->replay_jump_count++; /* left the replay before its end */
     }
     entry->highest = counter;
+    entry->last = counter;
 }
 
 void tr_judge_record(struct tr_judge *judge, struct tr_span stream, struct tr_span key,
@@ -165,5 +168,4 @@ void tr_judge_record(struct tr_judge *judge, struct tr_span stream, struct tr_sp
     } else {
         judge_new(judge, entry, counter);
     }
-    entry->last = counter;
 }
