@@ -10,6 +10,7 @@
 #define TR_OFFSETS_POSITION_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "engine/error.h"
@@ -31,7 +32,8 @@ struct tr_log_point {
 struct tr_saved_position {
     struct tr_log_point point;
     struct tr_gtid_set *gtids; /* NULL or empty: no `gtids` member */
-    bool snapshot;             /* an unfinished snapshot (Debezium's "snapshot" member) */
+    bool snapshot;             /* an unfinished initial snapshot (Debezium's "snapshot" member) */
+    bool incremental_snapshot; /* parsed only: an unfinished incremental one, whose progress we do not keep */
 };
 
 #define TR_UNIT_RANGES_MAX 32
@@ -63,5 +65,11 @@ size_t tr_position_write_json(const struct tr_saved_position *position, char *ou
 /* Parses the same, any member order, unknown members ignored; `position->gtids` must be open. Errors: TR_ERR_STATE. */
 TR_NODISCARD enum tr_code tr_position_parse_json(struct tr_saved_position *position, struct tr_gtid_sources *sources,
                                                  struct tr_span json, struct tr_error *err);
+
+/*
+ * Debezium's offset key: ["kinesis",{"server":"<topic.prefix>"}] (the engine's name is the sink type, contract §6.1).
+ * Writes JSON text and a NUL into `out`; returns bytes, or 0 when it does not fit `room_bytes`.
+ */
+size_t tr_position_write_key(struct tr_span topic_prefix, char *out, size_t room_bytes);
 
 #endif

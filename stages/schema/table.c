@@ -22,16 +22,35 @@ struct arena {
 };
 
 static const char *const type_names[TR_COLUMN_TYPE_COUNT] = {
-    [TR_COLUMN_UNKNOWN] = "unknown",     [TR_COLUMN_TINYINT] = "TINYINT",     [TR_COLUMN_SMALLINT] = "SMALLINT",
-    [TR_COLUMN_MEDIUMINT] = "MEDIUMINT", [TR_COLUMN_INT] = "INT",             [TR_COLUMN_BIGINT] = "BIGINT",
-    [TR_COLUMN_FLOAT] = "FLOAT",         [TR_COLUMN_DOUBLE] = "DOUBLE",       [TR_COLUMN_DECIMAL] = "DECIMAL",
-    [TR_COLUMN_BIT] = "BIT",             [TR_COLUMN_YEAR] = "YEAR",           [TR_COLUMN_DATE] = "DATE",
-    [TR_COLUMN_TIME] = "TIME",           [TR_COLUMN_DATETIME] = "DATETIME",   [TR_COLUMN_TIMESTAMP] = "TIMESTAMP",
-    [TR_COLUMN_CHAR] = "CHAR",           [TR_COLUMN_VARCHAR] = "VARCHAR",     [TR_COLUMN_TEXT] = "TEXT",
-    [TR_COLUMN_BINARY] = "BINARY",       [TR_COLUMN_VARBINARY] = "VARBINARY", [TR_COLUMN_BLOB] = "BLOB",
-    [TR_COLUMN_ENUM] = "ENUM",           [TR_COLUMN_SET] = "SET",             [TR_COLUMN_JSON] = "JSON",
-    [TR_COLUMN_GEOMETRY] = "GEOMETRY",   [TR_COLUMN_VECTOR] = "VECTOR",       [TR_COLUMN_UUID] = "UUID",
-    [TR_COLUMN_INET4] = "INET4",         [TR_COLUMN_INET6] = "INET6",
+    [TR_COLUMN_UNKNOWN] = "unknown",
+    [TR_COLUMN_TINYINT] = "TINYINT",
+    [TR_COLUMN_SMALLINT] = "SMALLINT",
+    [TR_COLUMN_MEDIUMINT] = "MEDIUMINT",
+    [TR_COLUMN_INT] = "INT",
+    [TR_COLUMN_BIGINT] = "BIGINT",
+    [TR_COLUMN_FLOAT] = "FLOAT",
+    [TR_COLUMN_DOUBLE] = "DOUBLE",
+    [TR_COLUMN_DECIMAL] = "DECIMAL",
+    [TR_COLUMN_BIT] = "BIT",
+    [TR_COLUMN_YEAR] = "YEAR",
+    [TR_COLUMN_DATE] = "DATE",
+    [TR_COLUMN_TIME] = "TIME",
+    [TR_COLUMN_DATETIME] = "DATETIME",
+    [TR_COLUMN_TIMESTAMP] = "TIMESTAMP",
+    [TR_COLUMN_CHAR] = "CHAR",
+    [TR_COLUMN_VARCHAR] = "VARCHAR",
+    [TR_COLUMN_TEXT] = "TEXT",
+    [TR_COLUMN_BINARY] = "BINARY",
+    [TR_COLUMN_VARBINARY] = "VARBINARY",
+    [TR_COLUMN_BLOB] = "BLOB",
+    [TR_COLUMN_ENUM] = "ENUM",
+    [TR_COLUMN_SET] = "SET",
+    [TR_COLUMN_JSON] = "JSON",
+    [TR_COLUMN_GEOMETRY] = "GEOMETRY",
+    [TR_COLUMN_VECTOR] = "VECTOR",
+    [TR_COLUMN_UUID] = "UUID",
+    [TR_COLUMN_INET4] = "INET4",
+    [TR_COLUMN_INET6] = "INET6",
 };
 
 static void *arena_take(struct arena *arena, size_t bytes, size_t align);
@@ -43,8 +62,9 @@ struct tr_table *tr_table_open(struct tr_span database, struct tr_span name, uin
                                struct tr_error *err)
 {
     if (column_count > TR_COLUMNS_MAX) {
-        (void)TR_FAIL(err, TR_ERR_SCHEMA, TR_STOP, "table %.*s.%.*s has %u columns: want at most %d",
-                      (int)database.bytes, (const char *)database.data, (int)name.bytes, (const char *)name.data,
+        (void)TR_FAIL(err, TR_ERR_SCHEMA, TR_STOP,
+                      "table %.*s.%.*s has %u columns: want at most %d", (int)database.bytes,
+                      (const char *)database.data, (int)name.bytes, (const char *)name.data,
                       column_count, TR_COLUMNS_MAX);
         return NULL;
     }
@@ -65,8 +85,9 @@ struct tr_table *tr_table_open(struct tr_span database, struct tr_span name, uin
     }
     tr_table_close(table);
 refused:
-    (void)TR_FAIL(err, TR_ERR_SYSTEM, TR_STOP, "table %.*s.%.*s: no memory for its model: add memory",
-                  (int)database.bytes, (const char *)database.data, (int)name.bytes, (const char *)name.data);
+    (void)TR_FAIL(err, TR_ERR_SYSTEM, TR_STOP,
+                  "table %.*s.%.*s: no memory for its model: add memory", (int)database.bytes,
+                  (const char *)database.data, (int)name.bytes, (const char *)name.data);
     return NULL;
 }
 
@@ -154,8 +175,10 @@ static void *arena_take(struct arena *arena, size_t bytes, size_t align)
     }
     size_t skip_bytes = (align - (uintptr_t)arena->at % align) % align;
     if (arena->left_bytes < skip_bytes || arena->left_bytes - skip_bytes < bytes) {
-        const size_t room_bytes = bytes < BLOCK_BYTES / 4 ? BLOCK_BYTES - sizeof(struct arena_block) : bytes;
-        struct arena_block *block = bytes > PTRDIFF_MAX / 2 ? NULL : calloc(1, sizeof(*block) + room_bytes);
+        const size_t room_bytes =
+            bytes < BLOCK_BYTES / 4 ? BLOCK_BYTES - sizeof(struct arena_block) : bytes;
+        struct arena_block *block =
+            bytes > PTRDIFF_MAX / 2 ? NULL : calloc(1, sizeof(*block) + room_bytes);
         if (block == NULL) {
             arena->refused = true;
             return NULL;

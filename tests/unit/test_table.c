@@ -1,17 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "tests/check.h"
+
 #include "stages/schema/table.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
 
 static struct tr_table *two_columns(void)
 {
     struct tr_error err;
-    struct tr_table *table = tr_table_open(tr_span_of_text("shop"), tr_span_of_text("orders"), 2, &err);
+    struct tr_table *table =
+        tr_table_open(tr_span_of_text("shop"), tr_span_of_text("orders"), 2, &err);
     assert_non_null(table);
     table->columns[0].name = tr_table_text(table, tr_span_of_text("id"));
     table->columns[0].type = TR_COLUMN_INT;
@@ -42,7 +38,8 @@ static void table_columns_begin_zeroed_and_arrays_are_aligned(void **state)
 {
     (void)state;
     struct tr_error err;
-    struct tr_table *table = tr_table_open(tr_span_of_text("d"), tr_span_of_text("t"), TR_COLUMNS_MAX, &err);
+    struct tr_table *table =
+        tr_table_open(tr_span_of_text("d"), tr_span_of_text("t"), TR_COLUMNS_MAX, &err);
     assert_non_null(table);
     for (uint32_t i = 0; i < table->column_count; i++) {
         assert_int_equal(table->columns[i].type, TR_COLUMN_UNKNOWN);
@@ -63,7 +60,8 @@ static void table_with_too_many_columns_is_refused_by_name(void **state)
 {
     (void)state;
     struct tr_error err;
-    assert_null(tr_table_open(tr_span_of_text("d"), tr_span_of_text("wide"), TR_COLUMNS_MAX + 1, &err));
+    assert_null(
+        tr_table_open(tr_span_of_text("d"), tr_span_of_text("wide"), TR_COLUMNS_MAX + 1, &err));
     assert_int_equal(err.code, TR_ERR_SCHEMA);
     assert_non_null(strstr(err.text, "d.wide"));
 }

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Which tables are captured: Debezium's include and exclude lists (contract §0.3, §3.7).
+ *
+ * A list is comma separated, `\,` is a comma inside an expression, entries are trimmed. An
+ * expression is a regular expression as Java writes them, matched without regard to case against
+ * the whole name: database lists see `db`, table lists `db.table`. A table is captured when its
+ * database passes and it passes itself.
+ */
+#ifndef TR_STAGES_SCHEMA_FILTER_H
+#define TR_STAGES_SCHEMA_FILTER_H
+
+#include <stdbool.h>
+
+#include "engine/bytes.h"
+#include "engine/error.h"
+
+/* The lists as configured; empty = not set. Borrowed during open only. */
+struct tr_filter_options {
+    struct tr_span database_include; /* database.include.list */
+    struct tr_span database_exclude;
+    struct tr_span table_include;
+    struct tr_span table_exclude;
+    bool capture_builtin; /* table.ignore.builtin=false: mysql, performance_schema, sys,
+                             information_schema too */
+};
+
+struct tr_filter; /* opaque */
+
+/*
+ * Compiles the lists. Errors: TR_ERR_CONFIG naming the property, the expression and the offset in
+ * it, or the two properties that exclude each other; TR_ERR_SYSTEM when memory is refused.
+ */
+TR_NODISCARD enum tr_code tr_filter_open(struct tr_filter **filter,
+                                         const struct tr_filter_options *options,
+                                         struct tr_error *err);
+/* Accepts NULL. */
+void tr_filter_close(struct tr_filter *filter);
+
+/*
+ * Whether a table is captured. Allocates a little: called once per table seen, never per event.
+ * Errors: TR_ERR_CONFIG when an expression cannot be evaluated on that name (it backtracks without
+ * end).
+ * @thread one at a time (the application before start, then the sequencer)
+ */
+TR_NODISCARD enum tr_code tr_filter_match(const struct tr_filter *filter, struct tr_span database,
+                                          struct tr_span table, bool *is_captured,
+                                          struct tr_error *err);
+
+/* Whether any table of that database could be captured: for CREATE DATABASE and snapshots. */
+TR_NODISCARD enum tr_code tr_filter_match_database(const struct tr_filter *filter,
+                                                   struct tr_span database, bool *is_captured,
+                                                   struct tr_error *err);
+
+#endif
