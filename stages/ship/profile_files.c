@@ -4,10 +4,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "engine/pool.h"
 
 #define FILE_BYTES_MAX (1024 * 1024) /* a shared file with hundreds of profiles has some 100 KB */
 
@@ -129,25 +130,29 @@ static enum tr_code read_one(struct tr_profile_files *files, enum tr_profile_fil
                        "this user",
                        path, errno);
     }
-    uint8_t *text = malloc(FILE_BYTES_MAX); /* at start, and after a refused signature */
+    uint8_t *text = tr_memory_map(FILE_BYTES_MAX, err);
+    if (text == NULL) {
+        (void)close(fd);
+        return err->code;
+    }
     size_t bytes = 0;
-    ssize_t got = text == NULL ? -1 : 1;
+    ssize_t got = 1;
     while (got > 0 && bytes < FILE_BYTES_MAX) {
         got = read(fd, text + bytes, FILE_BYTES_MAX - bytes);
         bytes += got > 0 ? (size_t)got : 0;
     }
-    const int read_errno = errno;
+    const int read_errno = got > 0 ? EFBIG : errno;
     (void)close(fd);
+    if (got == 0) {
+        tr_profile_parse(tr_span_of(text, bytes), file, files->name, profile);
+    }
+    explicit_bzero(text, bytes);
+    tr_memory_unmap(text, FILE_BYTES_MAX);
     if (got != 0) {
-        explicit_bzero(text, text == NULL ? 0 : bytes);
-        free(text);
         return TR_FAIL(
             err, TR_ERR_SYSTEM, TR_STOP,
             "\"%.300s\": cannot be read (errno %d, %zu bytes so far, at most %d): check the file",
-            path, got > 0 ? EFBIG : read_errno, bytes, FILE_BYTES_MAX - 1);
+            path, read_errno, bytes, FILE_BYTES_MAX - 1);
     }
-    tr_profile_parse(tr_span_of(text, bytes), file, files->name, profile);
-    explicit_bzero(text, bytes);
-    free(text);
     return TR_OK;
 }
