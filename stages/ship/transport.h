@@ -36,7 +36,8 @@ struct tr_call_done {
     char error_type[96];     /* x-amzn-ErrorType without suffix, or empty */
     char request_id[64];
     int64_t date_unix_s;     /* the answer's Date header, 0 = none */
-    bool maybe_sent_twice;   /* libcurl opened a new connection for a reused handle: count it */
+    int64_t retry_after_ns;  /* x-amz-retry-after or Retry-After, 0 = none */
+    uint64_t credentials_generation; /* of the keys that signed it: for tr_credentials_refresh() */
     struct tr_error error;   /* for UNKNOWN and UNSENT: why */
 };
 
