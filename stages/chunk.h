@@ -3,7 +3,9 @@
  * A chunk: a fixed buffer of whole raw events, or one piece of an event larger than a chunk.
  *
  *   TR_CHUNK_EVENTS:  [frame][event][frame][event]...   frame = frame_bytes of packet header and status, skipped
- *   TR_CHUNK_PIECE:   [event bytes, contiguous]           piece = first | middle | last, no frames inside
+ *   TR_CHUNK_PIECE:   [event bytes, contiguous]           piece = first | middle | last, no frames inside;
+ *                     the first holds the whole event header, the last at least TR_PIECE_LAST_BYTES_MIN bytes, so that a
+ *                     checksum trailer is never split; an event in pieces has at least two
  *   TR_CHUNK_LINK_DOWN / TR_CHUNK_END: no bytes
  *
  * ingest -> sequencer -> (inside a unit) decoder -> home again: ingest's chunks to ingest, inflate's to inflate.
@@ -17,6 +19,7 @@
 #include "engine/error.h"
 
 #define TR_CHUNK_BYTES (256 * 1024) /* room for events; also the most raw bytes of a unit */
+#define TR_PIECE_LAST_BYTES_MIN 64
 #define TR_CHUNK_MAGIC 0x43484e4bu
 
 enum tr_chunk_kind {
@@ -41,7 +44,7 @@ struct tr_chunk {
     uint64_t link_epoch;      /* counts connections; bytes of different epochs never join */
     uint64_t event_bytes;     /* PIECE: length of the whole event */
     int64_t received_ns;      /* monotonic, when its last byte came */
-    struct tr_error error;    /* LINK_DOWN */
+    struct tr_error error;    /* LINK_DOWN: why; END: the source's fatal error, code TR_OK when there is none */
     /* The bytes, last: followed by slack so that 8-byte loads never leave the object. */
     uint8_t bytes[TR_CHUNK_BYTES];
     uint8_t slack[64];

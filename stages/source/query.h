@@ -21,6 +21,9 @@ struct tr_query_port {
      * Errors: TR_ERR_SOURCE_LINK (retry), TR_ERR_SOURCE_AUTH, TR_ERR_SOURCE_SETUP with the server's code and text.
      */
     enum tr_code (*run)(void *self, const char *sql, tr_query_on_row *on_row, void *row_self, struct tr_error *err);
+    /* Names of the columns of the result whose rows are being handed out; valid inside `on_row` only. SHOW statements change
+     * their column order between versions: address their cells by name. */
+    const struct tr_span *(*columns)(void *self, uint32_t *count);
     /* The server's error number of the last failed run; 0 = none. */
     uint32_t (*last_server_error)(void *self);
     void (*close)(void *self);

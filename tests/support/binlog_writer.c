@@ -1,0 +1,350 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/support/binlog_writer.h"
+
+#include <stdlib.h>
+#include <zlib.h>
+
+#include "engine/assert.h"
+
+#define HEADER_BYTES 19
+#define TRAILER_BYTES 4
+
+enum {
+    EVENT_QUERY = 2,
+    EVENT_ROTATE = 4,
+    EVENT_FORMAT_DESCRIPTION = 15,
+    EVENT_XID = 16,
+    EVENT_TABLE_MAP = 19,
+    EVENT_WRITE_ROWS_V1 = 23,
+    EVENT_WRITE_ROWS_V2 = 30,
+    EVENT_GTID = 33,
+    EVENT_PREVIOUS_GTIDS = 35,
+    EVENT_MARIADB_GTID = 162,
+    EVENT_MARIADB_GTID_LIST = 163,
+};
+
+void tr_buffer_append(struct tr_buffer *buffer, const void *bytes, size_t count)
+{
+    if (buffer->room - buffer->used < count) {
+        const size_t room = (buffer->used + count) * 2 + 4096;
+        buffer->bytes = realloc(buffer->bytes, room);
+        TR_ASSERT(buffer->bytes != NULL);
+        buffer->room = room;
+    }
+    if (count > 0) {
+        memcpy(buffer->bytes + buffer->used, bytes, count);
+    }
+    buffer->used += count;
+}
+
+void tr_buffer_append_uint(struct tr_buffer *buffer, uint64_t value, size_t count)
+{
+    tr_buffer_append(buffer, &value, count);
+}
+
+void tr_buffer_append_lenenc(struct tr_buffer *buffer, uint64_t value)
+{
+    if (value < 0xFB) {
+        tr_buffer_append_uint(buffer, value, 1);
+    } else if (value <= 0xFFFF) {
+        tr_buffer_append_uint(buffer, 0xFC | value << 8, 3);
+    } else {
+        tr_buffer_append_uint(buffer, 0xFD | value << 8, 4);
+    }
+}
+
+void tr_buffer_free(struct tr_buffer *buffer)
+{
+    free(buffer->bytes);
+    *buffer = (struct tr_buffer){0};
+}
+
+static void put_u32(uint8_t *at, uint32_t value)
+{
+    memcpy(at, &value, sizeof(value));
+}
+
+static void begin_event(struct tr_binlog_writer *writer, uint8_t type, uint16_t flags)
+{
+    writer->event_at = writer->out.used;
+    tr_buffer_append_uint(&writer->out, writer->timestamp_s, 4);
+    tr_buffer_append_uint(&writer->out, type, 1);
+    tr_buffer_append_uint(&writer->out, writer->server_id, 4);
+    tr_buffer_append_uint(&writer->out, 0, 8); /* length, end position: known at the end */
+    tr_buffer_append_uint(&writer->out, flags, 2);
+}
+
+static void seal(struct tr_buffer *out, size_t at, bool checksum, uint32_t end_pos)
+{
+    const size_t bytes = out->used - at + (checksum ? TRAILER_BYTES : 0);
+    put_u32(out->bytes + at + 9, (uint32_t)bytes);
+    put_u32(out->bytes + at + 13, end_pos);
+    if (checksum) {
+        const uint32_t crc = (uint32_t)crc32(0, out->bytes + at, (unsigned)(out->used - at));
+        tr_buffer_append_uint(out, crc, TRAILER_BYTES);
+    }
+}
+
+static void end_event(struct tr_binlog_writer *writer)
+{
+    const size_t end = writer->out.used + (writer->checksums ? TRAILER_BYTES : 0);
+    seal(&writer->out, writer->event_at, writer->checksums, (uint32_t)end);
+}
+
+/* Post-header lengths, as the servers list them (index: type - 1). */
+static void append_post_lengths(struct tr_binlog_writer *writer)
+{
+    static const uint8_t mysql[42] = {0,  13, 0,  8,  0,  0,  0, 0,  4,  0, 4,  0,  0, 0,
+                                      99, 0,  4,  26, 8,  0,  0, 0,  0,  0, 0,  2,  0, 0,
+                                      0,  10, 10, 10, 42, 42, 0, 18, 52, 0, 10, 40, 0, 0};
+    uint8_t mariadb[171] = {
+        [1] = 13,  [3] = 8,    [8] = 4,    [10] = 4,  [14] = 228, [16] = 4,  [17] = 26,
+        [18] = 8,  [22] = 8,   [23] = 8,   [24] = 8,  [25] = 2,   [29] = 10, [30] = 10,
+        [31] = 10, [160] = 4,  [161] = 19, [162] = 4, [164] = 13, [165] = 8, [166] = 8,
+        [167] = 8, [168] = 10, [169] = 10, [170] = 10};
+    if (writer->flavor == TR_FLAVOR_MYSQL) {
+        tr_buffer_append(&writer->out, mysql, sizeof(mysql));
+    } else {
+        tr_buffer_append(&writer->out, mariadb, sizeof(mariadb));
+    }
+}
+
+void tr_binlog_writer_start(struct tr_binlog_writer *writer)
+{
+    char version[50] = {0};
+    memcpy(version, writer->flavor == TR_FLAVOR_MYSQL ? "9.7.4" : "10.11.19-MariaDB-log",
+           writer->flavor == TR_FLAVOR_MYSQL ? 5 : 20);
+    tr_buffer_append(&writer->out,
+                     "\xFE"
+                     "bin",
+                     4);
+    begin_event(writer, EVENT_FORMAT_DESCRIPTION, 0);
+    tr_buffer_append_uint(&writer->out, 4, 2);
+    tr_buffer_append(&writer->out, version, sizeof(version));
+    tr_buffer_append_uint(&writer->out, 0, 4);
+    tr_buffer_append_uint(&writer->out, HEADER_BYTES, 1);
+    append_post_lengths(writer);
+    tr_buffer_append_uint(&writer->out, writer->checksums ? 1 : 0, 1);
+    seal(&writer->out, writer->event_at, true,
+         (uint32_t)writer->out.used + TRAILER_BYTES); /* always has a trailer */
+    if (writer->flavor == TR_FLAVOR_MYSQL) {
+        begin_event(writer, EVENT_PREVIOUS_GTIDS, 0x80);
+        tr_buffer_append_uint(&writer->out, 0, 8);
+    } else {
+        begin_event(writer, EVENT_MARIADB_GTID_LIST, 0);
+        tr_buffer_append_uint(&writer->out, 0, 6);
+    }
+    end_event(writer);
+}
+
+void tr_binlog_writer_gtid(struct tr_binlog_writer *writer, uint64_t number, bool standalone,
+                           int64_t commit_us)
+{
+    if (writer->flavor == TR_FLAVOR_MARIADB) {
+        begin_event(writer, EVENT_MARIADB_GTID, 0x8);
+        tr_buffer_append_uint(&writer->out, number, 8);
+        tr_buffer_append_uint(&writer->out, writer->domain_id, 4);
+        tr_buffer_append_uint(&writer->out, standalone ? 0x29 : 0x0C, 1);
+        tr_buffer_append_uint(&writer->out, 0, 6);
+    } else {
+        begin_event(writer, EVENT_GTID, 0);
+        tr_buffer_append_uint(&writer->out, standalone ? 1 : 0, 1);
+        tr_buffer_append(&writer->out, writer->uuid, 16);
+        tr_buffer_append_uint(&writer->out, number, 8);
+        tr_buffer_append_uint(&writer->out, 2, 1);
+        tr_buffer_append_uint(&writer->out, number - 1, 8);
+        tr_buffer_append_uint(&writer->out, number, 8);
+        tr_buffer_append_uint(&writer->out, (uint64_t)commit_us, 7);
+        tr_buffer_append_lenenc(&writer->out, 0); /* transaction length: unknown */
+        tr_buffer_append_uint(&writer->out, 90704, 4);
+    }
+    end_event(writer);
+}
+
+void tr_binlog_writer_query(struct tr_binlog_writer *writer, const char *database, const char *sql)
+{
+    begin_event(writer, EVENT_QUERY, 0x8);
+    tr_buffer_append_uint(&writer->out, 11, 4); /* thread */
+    tr_buffer_append_uint(&writer->out, 0, 4);
+    tr_buffer_append_uint(&writer->out, strlen(database), 1);
+    tr_buffer_append_uint(&writer->out, 0, 2);
+    tr_buffer_append_uint(&writer->out, 14, 2); /* status variables */
+    tr_buffer_append_uint(&writer->out, 0, 5);  /* FLAGS2 */
+    tr_buffer_append_uint(&writer->out, 1, 1);  /* SQL_MODE */
+    tr_buffer_append_uint(&writer->out, 0, 8);
+    tr_buffer_append(&writer->out, database, strlen(database) + 1);
+    tr_buffer_append(&writer->out, sql, strlen(sql));
+    end_event(writer);
+}
+
+static void append_metadata(struct tr_binlog_writer *writer, const struct tr_writer_table *table)
+{
+    struct tr_buffer *out = &writer->out;
+    uint8_t signs = 0;
+    uint32_t number_count = 0;
+    uint32_t text_count = 0;
+    for (uint32_t i = 0; i < table->column_count; i++) {
+        const bool is_number =
+            table->columns[i].type == TR_WRITER_INT || table->columns[i].type == TR_WRITER_BIGINT;
+        if (is_number) {
+            TR_ASSERT(number_count < 8);
+            signs = (uint8_t)(signs | (table->columns[i].is_unsigned ? 0x80 >> number_count : 0));
+            number_count++;
+        } else {
+            text_count++;
+        }
+    }
+    if (number_count > 0) {
+        tr_buffer_append(out, (const uint8_t[]){1, 1, signs}, 3); /* SIGNEDNESS */
+    }
+    if (text_count > 0) {
+        tr_buffer_append(out, (const uint8_t[]){2, 1, 45}, 3); /* DEFAULT_CHARSET utf8mb4 */
+    }
+    if (!writer->full_metadata) {
+        return;
+    }
+    size_t name_bytes = 0;
+    for (uint32_t i = 0; i < table->column_count; i++) {
+        name_bytes += 1 + strlen(table->columns[i].name);
+    }
+    tr_buffer_append_uint(out, 4, 1); /* COLUMN_NAME */
+    tr_buffer_append_lenenc(out, name_bytes);
+    for (uint32_t i = 0; i < table->column_count; i++) {
+        tr_buffer_append_lenenc(out, strlen(table->columns[i].name));
+        tr_buffer_append(out, table->columns[i].name, strlen(table->columns[i].name));
+    }
+    tr_buffer_append(out, (const uint8_t[]){8, 1, (uint8_t)table->key_column},
+                     3); /* SIMPLE_PRIMARY_KEY */
+}
+
+void tr_binlog_writer_table_map(struct tr_binlog_writer *writer,
+                                const struct tr_writer_table *table)
+{
+    static const uint8_t wire_types[] = {[TR_WRITER_INT] = 3,
+                                         [TR_WRITER_BIGINT] = 8,
+                                         [TR_WRITER_VARCHAR] = 15,
+                                         [TR_WRITER_TEXT] = 252};
+    struct tr_buffer *out = &writer->out;
+    struct tr_buffer meta = {0};
+    uint8_t nullable[512] = {0};
+
+    begin_event(writer, EVENT_TABLE_MAP, 0);
+    tr_buffer_append_uint(out, table->table_id, 6);
+    tr_buffer_append_uint(out, 1, 2);
+    tr_buffer_append_lenenc(out, strlen(table->database));
+    tr_buffer_append(out, table->database, strlen(table->database) + 1);
+    tr_buffer_append_lenenc(out, strlen(table->name));
+    tr_buffer_append(out, table->name, strlen(table->name) + 1);
+    tr_buffer_append_lenenc(out, table->column_count);
+    for (uint32_t i = 0; i < table->column_count; i++) {
+        const struct tr_writer_column *column = &table->columns[i];
+        tr_buffer_append_uint(out, wire_types[column->type], 1);
+        if (column->type == TR_WRITER_VARCHAR) {
+            tr_buffer_append_uint(&meta, column->bytes_max, 2);
+        } else if (column->type == TR_WRITER_TEXT) {
+            tr_buffer_append_uint(&meta, 4, 1);
+        }
+        if (column->nullable) {
+            nullable[i / 8] = (uint8_t)(nullable[i / 8] | 1u << i % 8);
+        }
+    }
+    tr_buffer_append_lenenc(out, meta.used);
+    tr_buffer_append(out, meta.bytes, meta.used);
+    tr_buffer_append(out, nullable, (table->column_count + 7) / 8);
+    append_metadata(writer, table);
+    tr_buffer_free(&meta);
+    end_event(writer);
+}
+
+void tr_binlog_writer_rows_begin(struct tr_binlog_writer *writer,
+                                 const struct tr_writer_table *table, int op)
+{
+    const bool v2 = writer->flavor == TR_FLAVOR_MYSQL;
+    const size_t bitmap_bytes = (table->column_count + 7) / 8;
+    uint8_t bitmap[512];
+
+    memset(bitmap, 0xFF, sizeof(bitmap));
+    if (!v2 && table->column_count % 8 != 0) {
+        bitmap[bitmap_bytes - 1] =
+            (uint8_t)((1u << table->column_count % 8) - 1); /* MariaDB clears the spare bits */
+    }
+    begin_event(writer, (uint8_t)((v2 ? EVENT_WRITE_ROWS_V2 : EVENT_WRITE_ROWS_V1) + op), 0);
+    tr_buffer_append_uint(&writer->out, table->table_id, 6);
+    tr_buffer_append_uint(&writer->out, 1, 2); /* end of statement */
+    if (v2) {
+        tr_buffer_append_uint(&writer->out, 2, 2);
+    }
+    tr_buffer_append_lenenc(&writer->out, table->column_count);
+    tr_buffer_append(&writer->out, bitmap, bitmap_bytes);
+    if (op == 1) {
+        tr_buffer_append(&writer->out, bitmap, bitmap_bytes);
+    }
+}
+
+void tr_binlog_writer_image(struct tr_binlog_writer *writer, const struct tr_writer_table *table,
+                            const struct tr_writer_value *values)
+{
+    uint8_t nulls[512] = {0};
+    for (uint32_t i = 0; i < table->column_count; i++) {
+        if (values[i].is_null) {
+            nulls[i / 8] = (uint8_t)(nulls[i / 8] | 1u << i % 8);
+        }
+    }
+    tr_buffer_append(&writer->out, nulls, (table->column_count + 7) / 8);
+    for (uint32_t i = 0; i < table->column_count; i++) {
+        if (values[i].is_null) {
+            continue;
+        }
+        switch (table->columns[i].type) {
+        case TR_WRITER_INT:
+            tr_buffer_append_uint(&writer->out, (uint64_t)values[i].number, 4);
+            break;
+        case TR_WRITER_BIGINT:
+            tr_buffer_append_uint(&writer->out, (uint64_t)values[i].number, 8);
+            break;
+        case TR_WRITER_VARCHAR:
+            tr_buffer_append_uint(&writer->out, values[i].text.bytes,
+                                  table->columns[i].bytes_max > 255 ? 2 : 1);
+            tr_buffer_append(&writer->out, values[i].text.data, values[i].text.bytes);
+            break;
+        case TR_WRITER_TEXT:
+            tr_buffer_append_uint(&writer->out, values[i].text.bytes, 4);
+            tr_buffer_append(&writer->out, values[i].text.data, values[i].text.bytes);
+            break;
+        }
+    }
+}
+
+void tr_binlog_writer_rows_end(struct tr_binlog_writer *writer)
+{
+    end_event(writer);
+}
+
+void tr_binlog_writer_xid(struct tr_binlog_writer *writer, uint64_t xid)
+{
+    begin_event(writer, EVENT_XID, 0);
+    tr_buffer_append_uint(&writer->out, xid, 8);
+    end_event(writer);
+}
+
+void tr_binlog_writer_rotate(struct tr_binlog_writer *writer, const char *next_file)
+{
+    begin_event(writer, EVENT_ROTATE, 0);
+    tr_buffer_append_uint(&writer->out, 4, 8);
+    tr_buffer_append(&writer->out, next_file, strlen(next_file));
+    end_event(writer);
+}
+
+void tr_binlog_write_artificial_rotate(struct tr_buffer *out, uint32_t server_id, const char *file,
+                                       uint64_t pos, bool checksums)
+{
+    const size_t at = out->used;
+    tr_buffer_append_uint(out, 0, 4);
+    tr_buffer_append_uint(out, EVENT_ROTATE, 1);
+    tr_buffer_append_uint(out, server_id, 4);
+    tr_buffer_append_uint(out, 0, 8);
+    tr_buffer_append_uint(out, 0x20, 2);
+    tr_buffer_append_uint(out, pos, 8);
+    tr_buffer_append(out, file, strlen(file));
+    seal(out, at, checksums, 0);
+}
