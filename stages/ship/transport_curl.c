@@ -308,9 +308,7 @@ static void learn_clock(struct tr_curl_transport *transport, const struct tr_cal
         TR_LOG(TR_LOG_WARN, "kinesis.clock_offset", TR_TEXT("endpoint", transport->endpoint.host),
                TR_INT("offset_s", transport->clock_offset_s));
         if (transport->metrics != NULL) {
-            const int64_t offset_s = transport->clock_offset_s;
-            tr_metric_set(transport->metrics, TR_METRIC_SINK_CLOCK_OFFSET,
-                          (uint64_t)(offset_s < 0 ? -offset_s : offset_s));
+            tr_metric_add(transport->metrics, TR_METRIC_SINK_CLOCK_CORRECTIONS, 1);
         }
     }
 }
