@@ -96,7 +96,9 @@ struct tr_cursor {
 
 static inline struct tr_cursor tr_cursor_of(struct tr_span span)
 {
-    return (struct tr_cursor){.at = span.data, .end = span.data + span.bytes, .failed = false};
+    /* An empty span may have no address, and NULL + 0 is undefined in C. */
+    const uint8_t *end = span.bytes == 0 ? span.data : span.data + span.bytes;
+    return (struct tr_cursor){.at = span.data, .end = end, .failed = false};
 }
 
 static inline size_t tr_cursor_remaining(const struct tr_cursor *cursor)
@@ -112,7 +114,7 @@ static inline const uint8_t *tr_cursor_take(struct tr_cursor *cursor, size_t byt
         return NULL;
     }
     const uint8_t *at = cursor->at;
-    cursor->at += bytes;
+    cursor->at = bytes == 0 ? at : at + bytes; /* as in tr_cursor_of */
     return at;
 }
 
