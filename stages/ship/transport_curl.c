@@ -47,12 +47,12 @@ static void init_library(void)
 
 static size_t answer_stride(size_t answer_bytes_max)
 {
-    return (answer_bytes_max + TR_ANSWER_PADDING_BYTES + 4095) & ~(size_t)4095;
+    return (answer_bytes_max + TR_TRANSPORT_PADDING_BYTES + 4095) & ~(size_t)4095;
 }
 
 uint64_t tr_transport_curl_memory_bytes(uint32_t slot_count, size_t answer_bytes_max)
 {
-    const size_t answer = answer_bytes_max == 0 ? TR_ANSWER_BYTES_MAX : answer_bytes_max;
+    const size_t answer = answer_bytes_max == 0 ? TR_TRANSPORT_ANSWER_BYTES_MAX : answer_bytes_max;
     return sizeof(struct tr_curl_transport) +
            (uint64_t)slot_count * (sizeof(struct tr_curl_slot) + answer_stride(answer));
 }
@@ -83,7 +83,7 @@ enum tr_code tr_transport_curl_open(struct tr_transport *out,
     transport->now_ns = tr_clock_monotonic_ns(options->clock);
     transport->deadline_boottime_ns = INT64_MAX;
     transport->answer_bytes_max =
-        options->answer_bytes_max == 0 ? TR_ANSWER_BYTES_MAX : options->answer_bytes_max;
+        options->answer_bytes_max == 0 ? TR_TRANSPORT_ANSWER_BYTES_MAX : options->answer_bytes_max;
     transport->slot_count = options->slot_count;
     transport->answers_bytes = options->slot_count * answer_stride(transport->answer_bytes_max);
     transport->slots = calloc(options->slot_count, sizeof(*transport->slots)); /* at start */
@@ -277,7 +277,7 @@ static void finish(struct tr_curl_slot *slot, CURLcode result)
         tr_metric_add(transport->metrics, TR_METRIC_SINK_CONNECTS, (uint64_t)connects);
     }
     if (result == CURLE_OK && slot->head_is_whole) {
-        memset(slot->answer + slot->answer_bytes, 0, TR_ANSWER_PADDING_BYTES);
+        memset(slot->answer + slot->answer_bytes, 0, TR_TRANSPORT_PADDING_BYTES);
         done->state = TR_CALL_ANSWERED;
         done->status = (int)status;
         done->answer = tr_span_of(slot->answer, slot->answer_bytes);

@@ -33,8 +33,8 @@
 #include "stages/ship/transport.h"
 
 /* An answer to 500 entries has 55 KB, one page of ListShards (500 shards) up to 210 KB. */
-#define TR_ANSWER_BYTES_MAX ((size_t)256 * 1024)
-#define TR_ANSWER_PADDING_BYTES 64 /* SIMDJSON_PADDING, with room */
+#define TR_TRANSPORT_ANSWER_BYTES_MAX ((size_t)256 * 1024)
+#define TR_TRANSPORT_PADDING_BYTES 64 /* SIMDJSON_PADDING, with room */
 
 /* What a reactor must hold per transport of `slots`: a connection, a second attempt by the other IP
  * version, the resolver's wake-up; and one timer. */
@@ -47,9 +47,9 @@ struct tr_transport_curl_options {
     struct tr_reactor *reactor;                /* borrowed; outlives the transport */
     const struct tr_clock *clock;              /* borrowed */
     uint32_t slot_count;                       /* calls in flight at most, 1..1024 */
-    size_t answer_bytes_max;         /* 0: TR_ANSWER_BYTES_MAX; more is an UNKNOWN outcome */
-    int64_t connect_timeout_ns;      /* 0: 3 s; name, TCP and TLS together */
-    const char *ca_file;             /* PEM bundle; NULL or empty: the system's */
+    size_t answer_bytes_max;    /* 0: TR_TRANSPORT_ANSWER_BYTES_MAX; more is an UNKNOWN outcome */
+    int64_t connect_timeout_ns; /* 0: 3 s; name, TCP and TLS together */
+    const char *ca_file;        /* PEM bundle; NULL or empty: the system's */
     struct tr_metric_block *metrics; /* borrowed; NULL: none */
 };
 

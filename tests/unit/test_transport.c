@@ -147,7 +147,7 @@ static void assert_answer(const struct tr_call_done *done, int status, const cha
     assert_int_equal(done->status, status);
     assert_int_equal(done->answer.bytes, strlen(text));
     assert_memory_equal(done->answer.data, text, strlen(text));
-    for (size_t i = 0; i < TR_ANSWER_PADDING_BYTES; i++) {
+    for (size_t i = 0; i < TR_TRANSPORT_PADDING_BYTES; i++) {
         assert_int_equal(done->answer.data[done->answer.bytes + i], 0);
     }
 }
@@ -402,17 +402,17 @@ static void answer_that_is_not_http_is_unknown(void **state)
 
 static void answer_over_the_buffer_is_unknown(void **state)
 {
-    static char text[TR_ANSWER_BYTES_MAX + 2];
+    static char text[TR_TRANSPORT_ANSWER_BYTES_MAX + 2];
     struct setup *setup = *state;
     memset(text, 'x', sizeof(text) - 1);
     struct tr_call_done done = call_once(setup, (struct script_step){.text = text});
     assert_int_equal(done.state, TR_CALL_UNKNOWN);
     assert_non_null(strstr(done.error.text, "answer over"));
-    text[TR_ANSWER_BYTES_MAX] = '\0';
+    text[TR_TRANSPORT_ANSWER_BYTES_MAX] = '\0';
     script_server_add(&setup->server, (struct script_step){.text = text});
     done = call(setup);
     assert_int_equal(done.state, TR_CALL_ANSWERED);
-    assert_int_equal(done.answer.bytes, TR_ANSWER_BYTES_MAX);
+    assert_int_equal(done.answer.bytes, TR_TRANSPORT_ANSWER_BYTES_MAX);
 }
 
 static void stalled_call_times_out_as_unknown_and_resets(void **state)
