@@ -2,8 +2,9 @@
 /*
  * The encoder's plan: everything about a table that is constant, computed once per schema version.
  *
- * The schema block, the field-name literals, the source prefix, per column the reader of its wire form and the writer of
- * its Debezium form (contract §1, §2), defaults printed for nulls, the key's literals.
+ * The schema block, the field-name literals, the source prefix, per column the reader of its wire
+ * form and the writer of its Debezium form (contract §1, §2), defaults printed for nulls, the key's
+ * literals.
  */
 #ifndef TR_STAGES_DECODE_PLAN_H
 #define TR_STAGES_DECODE_PLAN_H
@@ -18,29 +19,31 @@
 
 /* What the records look like; constant for the process. Spans borrowed from the configuration. */
 struct tr_encode_options {
-    enum tr_flavor flavor;        /* connector "mysql" or "mariadb" */
+    enum tr_flavor flavor; /* connector "mysql" or "mariadb" */
     struct tr_span topic_prefix;
-    bool key_schemas;             /* debezium.format.key.schemas.enable (format.schemas.enable) */
+    bool key_schemas; /* debezium.format.key.schemas.enable (format.schemas.enable) */
     bool value_schemas;
     bool tombstones_on_delete;
     bool enable_time_adjuster;
-    uint32_t skipped_ops;         /* bit 1 << enum tr_row_op */
-    bool envelope_ts_is_source;   /* tailrace.envelope.ts=source */
-    bool gtid_mode;               /* MySQL with gtid_mode=ON: source.ts_* is the commit time */
-    uint64_t row_bytes_max;       /* tailrace.row.max.bytes */
-    uint64_t record_bytes_max;    /* sink's record limit */
-    bool lenient;                 /* `tailrace decode`: unknown names and signs are acceptable */
+    uint32_t skipped_ops;       /* bit 1 << enum tr_row_op */
+    bool envelope_ts_is_source; /* tailrace.envelope.ts=source */
+    bool gtid_mode;             /* MySQL with gtid_mode=ON: source.ts_* is the commit time */
+    uint64_t row_bytes_max;     /* tailrace.row.max.bytes */
+    uint64_t record_bytes_max;  /* sink's record limit */
+    bool lenient;               /* `tailrace decode`: unknown names and signs are acceptable */
 };
 
 struct tr_plan;
 
 /*
- * Builds the plan of a version whose table, wire and stream are set. Allocates (schema objects may).
- * Errors: TR_ERR_UNSUPPORTED naming table, column and type when a column cannot be delivered (promise 5).
+ * Builds the plan of a version whose table, wire and stream are set. Allocates (schema objects
+ * may). Errors: TR_ERR_UNSUPPORTED naming table, column and type when a column cannot be delivered
+ * (promise 5).
  * @thread the sequencer, or the application before start
  */
 TR_NODISCARD enum tr_code tr_plan_open(struct tr_plan **plan, const struct tr_schema *schema,
-                                       const struct tr_encode_options *options, struct tr_error *err);
+                                       const struct tr_encode_options *options,
+                                       struct tr_error *err);
 void tr_plan_close(struct tr_plan *plan);
 /* Bytes it takes: its share of tailrace.catalog.max.bytes. */
 size_t tr_plan_memory_bytes(const struct tr_plan *plan);

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <string.h>
+
+#include "stages/decode/plan_layout.h"
+
+/* A column's Connect type: contract §2.2. */
+struct connect_type {
+    const char *type;
+    const char *name;     /* semantic name, version 1; NULL = none */
+    const char *fallback; /* contract §2.8 */
+};
+
+static struct connect_type integer_type(const struct tr_column *column)
+{
+    static const struct connect_type int16 = {"int16", NULL, "0"};
+    static const struct connect_type int32 = {"int32", NULL, "0"};
+    static const struct connect_type int64 = {"int64", NULL, "0"};
+
+    if (column->type == TR_COLUMN_TINYINT) {
+        return int16;
+    }
+    if (column->type == TR_COLUMN_SMALLINT) {
+        return column->is_unsigned ? int32 : int16;
+    }
+    if (column->type == TR_COLUMN_MEDIUMINT) {
+        return int32;
+    }
+    if (column->type == TR_COLUMN_INT) {
+        return column->is_unsigned ? int64 : int32;
+    }
+    return int64;
+}
+
+static struct connect_type connect_type_of(const struct tr_column *column)
+{
+    static const struct connect_type types[TR_COLUMN_TYPE_COUNT] = {
+        [TR_COLUMN_FLOAT] = {"float", NULL, "0.0"},
+        [TR_COLUMN_DOUBLE] = {"double", NULL, "0.0"},
+        [TR_COLUMN_DECIMAL] = {"bytes", "org.apache.kafka.connect.data.Decimal", "\"AA==\""},
+        [TR_COLUMN_YEAR] = {"int32", "io.debezium.time.Year", "0"},
+        [TR_COLUMN_DATE] = {"int32", "io.debezium.time.Date", "0"},
+        [TR_COLUMN_TIME] = {"int64", "io.debezium.time.MicroTime", "0"},
+        [TR_COLUMN_TIMESTAMP] = {"string", "io.debezium.time.ZonedTimestamp",
+                                 "\"1970-01-01T00:00:00Z\""},
+        [TR_COLUMN_CHAR] = {"string", NULL, "\"\""},
+        [TR_COLUMN_VARCHAR] = {"string", NULL, "\"\""},
+        [TR_COLUMN_TEXT] = {"string", NULL, "\"\""},
+        [TR_COLUMN_BINARY] = {"bytes", NULL, "\"\""},
+        [TR_COLUMN_VARBINARY] = {"bytes", NULL, "\"\""},
+        [TR_COLUMN_BLOB] = {"bytes", NULL, "\"\""},
+        [TR_COLUMN_ENUM] = {"string", "io.debezium.data.Enum", "\"\""},
+        [TR_COLUMN_SET] = {"string", "io.debezium.data.EnumSet", "\"\""},
+        [TR_COLUMN_JSON] = {"string", "io.debezium.data.Json", "\"{}\""},
+        [TR_COLUMN_VECTOR] = {"array", "io.debezium.data.FloatVector", "null"},
+        [TR_COLUMN_UUID] = {"string", "io.debezium.data.Uuid", "\"\""},
+        [TR_COLUMN_GEOMETRY] = {"struct", "io.debezium.data.geometry.Geometry", "null"},
+    };
+
+    switch (column->type) {
+    case TR_COLUMN_TINYINT:
+    case TR_COLUMN_SMALLINT:
+    case TR_COLUMN_MEDIUMINT:
+    case TR_COLUMN_INT:
+    case TR_COLUMN_BIGINT:
+        return integer_type(column);
+    case TR_COLUMN_FLOAT:
+        return types[tr_plan_float_is_double(column) ? TR_COLUMN_DOUBLE : TR_COLUMN_FLOAT];
+    case TR_COLUMN_BIT:
+        return tr_plan_bit_is_boolean(column)
+                   ? (struct connect_type){"boolean", NULL, "false"}
+                   : (struct connect_type){"bytes", "io.debezium.data.Bits", "\"\""};
+    case TR_COLUMN_DATETIME:
+        return (struct connect_type){"int64",
+                                     column->scale > 3 ? "io.debezium.time.MicroTimestamp"
+                                                       : "io.debezium.time.Timestamp",
+                                     "0"};
+    default:
+        return types[column->type];
+    }
+}
+
+bool tr_plan_float_is_double(const struct tr_column *column)
+{
+    return column->length > 24 || column->scale > 0 ||
+           (column->type_text.bytes != 0 &&
+            memchr(column->type_text.data, ',', column->type_text.bytes) != NULL);
+}
+
+const char *tr_plan_fallback(const struct tr_column *column)
+{
+    return connect_type_of(column).fallback;
+}
+
+/* The members of an ENUM or SET joined with ',', with `,` and `\` inside a member escaped (contract
+ * §2.5). */
+static void add_allowed(struct tr_plan_text *text, const struct tr_column *column)
+{
+    for (uint32_t i = 0; i < column->option_count; i++) {
+        const struct tr_span option = column->options[i];
+        size_t from = 0;
+        if (i > 0) {
+            tr_plan_text_add(text, ",");
+        }
+        for (size_t at = 0; at < option.bytes; at++) {
+            if (option.data[at] == ',' || option.data[at] == '\\') {
+                tr_plan_text_add_json(text, tr_span_of(option.data + from, at - from));
+                tr_plan_text_add(text, "\\\\");
+                from = at;
+            }
+        }
+        tr_plan_text_add_json(text, tr_span_of(option.data + from, option.bytes - from));
+    }
+}
+
+static void add_parameters(struct tr_plan_text *text, const struct tr_column *column)
+{
+    if (column->type == TR_COLUMN_DECIMAL) {
+        tr_plan_text_add(text, ",\"parameters\":{\"scale\":\"");
+        tr_plan_text_add_number(text, column->scale);
+        tr_plan_text_add(text, "\",\"connect.decimal.precision\":\"");
+        tr_plan_text_add_number(text, column->precision);
+        tr_plan_text_add(text, "\"}");
+    } else if (column->type == TR_COLUMN_BIT && !tr_plan_bit_is_boolean(column)) {
+        tr_plan_text_add(text, ",\"parameters\":{\"length\":\"");
+        tr_plan_text_add_number(text, column->length);
+        tr_plan_text_add(text, "\"}");
+    } else if (column->type == TR_COLUMN_ENUM || column->type == TR_COLUMN_SET) {
+        tr_plan_text_add(text, ",\"parameters\":{\"allowed\":\"");
+        add_allowed(text, column);
+        tr_plan_text_add(text, "\"}");
+    }
+}
+
+void tr_plan_add_field(struct tr_plan_text *text, const struct tr_column *column,
+                       const struct tr_encode_options *options)
+{
+    const struct connect_type type = connect_type_of(column);
+    const bool is_geometry = column->type == TR_COLUMN_GEOMETRY;
+    const bool is_point = is_geometry && column->geometry == 1;
+
+    tr_plan_text_add(text, "{\"type\":\"");
+    tr_plan_text_add(text, type.type);
+    tr_plan_text_add(text, "\"");
+    if (is_point) {
+        tr_plan_text_add(text,
+                         ",\"fields\":[{\"type\":\"double\",\"optional\":false,\"field\":\"x\"},"
+                         "{\"type\":\"double\",\"optional\":false,\"field\":\"y\"},"
+                         "{\"type\":\"bytes\",\"optional\":true,\"field\":\"wkb\"},"
+                         "{\"type\":\"int32\",\"optional\":true,\"field\":\"srid\"}]");
+    } else if (is_geometry) {
+        tr_plan_text_add(text,
+                         ",\"fields\":[{\"type\":\"bytes\",\"optional\":false,\"field\":\"wkb\"},"
+                         "{\"type\":\"int32\",\"optional\":true,\"field\":\"srid\"}]");
+    } else if (column->type == TR_COLUMN_VECTOR) {
+        tr_plan_text_add(text, ",\"items\":{\"type\":\"float\",\"optional\":false}");
+    }
+    /* Debezium's Geometry is optional whatever the column says (contract §2.7). */
+    const bool is_optional = column->is_nullable || (is_geometry && !is_point);
+    tr_plan_text_add(text, is_optional ? ",\"optional\":true" : ",\"optional\":false");
+    if (type.name != NULL) {
+        tr_plan_text_add(text, ",\"name\":\"");
+        tr_plan_text_add(text, is_point ? "io.debezium.data.geometry.Point" : type.name);
+        tr_plan_text_add(text, "\",\"version\":1");
+    }
+    if (is_geometry) {
+        tr_plan_text_add(text,
+                         is_point ? ",\"doc\":\"Geometry (POINT)\"" : ",\"doc\":\"Geometry\"");
+    }
+    add_parameters(text, column);
+    const size_t before = text->used;
+    tr_plan_text_add(text, ",\"default\":");
+    if (!tr_plan_add_default(text, column, options)) {
+        text->used = before;
+    }
+    tr_plan_text_add(text, ",\"field\":\"");
+    tr_plan_text_add_json(text, column->name);
+    tr_plan_text_add(text, "\"}");
+}
