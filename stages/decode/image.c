@@ -1,0 +1,527 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "stages/decode/image.h"
+
+#include <string.h>
+
+#include "engine/assert.h"
+#include "engine/cover.h"
+#include "stages/decode/blob.h"
+#include "stages/decode/digits.h"
+#include "stages/decode/real.h"
+#include "stages/decode/temporal.h"
+#include "stages/decode/text.h"
+
+#define NAME_BLOCK_BYTES 16
+
+/* Past the last character that a column may write without looking: what the text writers and a
+ * name's block take. */
+_Static_assert(TR_PLAN_TEXT_SLACK_BYTES >= NAME_BLOCK_BYTES, "names are copied in blocks");
+_Static_assert(TR_PLAN_VALUE_BYTES_MAX >= 2 + TR_TEMPORAL_BYTES_MAX, "a timestamp has room");
+_Static_assert(TR_PLAN_VALUE_BYTES_MAX >= TR_REAL_BYTES_MAX, "a double has room");
+
+/* A column being written. */
+struct value {
+    struct tr_image_run *run;
+    const struct tr_plan_column *column;
+};
+
+static inline uint8_t *put_block(uint8_t *out, const uint8_t *literal, size_t bytes)
+{
+    memcpy(out, literal, NAME_BLOCK_BYTES);
+    if (TR_UNLIKELY(bytes > NAME_BLOCK_BYTES)) {
+        memcpy(out + NAME_BLOCK_BYTES, literal + NAME_BLOCK_BYTES, bytes - NAME_BLOCK_BYTES);
+    }
+    return out + bytes;
+}
+
+static inline uint8_t *put_null(const struct value *value, uint8_t *out)
+{
+    return put_block(out, value->run->plan->text.bytes + value->column->null_at,
+                     value->column->null_bytes);
+}
+
+static uint8_t *fail_value(struct tr_image_run *run, const char *reason)
+{
+    run->bad_reason = reason;
+    return NULL;
+}
+
+static inline int32_t load_i24(const uint8_t *in)
+{
+    return (int32_t)(tr_load_u24(in) << 8) >> 8;
+}
+
+/* A date or date and time as a number, or what stands for a zero one. */
+static uint8_t *put_civil(const struct value *value, uint8_t *out, struct tr_civil *civil)
+{
+    const enum tr_temporal_kind kind =
+        tr_temporal_check(civil, value->run->plan->options.enable_time_adjuster);
+
+    if (TR_UNLIKELY(kind == TR_TEMPORAL_ZERO)) {
+        return put_null(value, out);
+    }
+    if (TR_UNLIKELY(kind == TR_TEMPORAL_INVALID)) {
+        TR_COVER("decode.invalid_date");
+        return fail_value(value->run,
+                          "it holds a date or time that does not exist (set it to a valid one)");
+    }
+    if (value->column->op == TR_OP_DATE) {
+        return tr_digits_put_i64(out, tr_temporal_days(civil->year, civil->month, civil->day));
+    }
+    const int64_t micros = tr_temporal_micros(civil);
+    return tr_digits_put_i64(out, value->column->is_micros != 0 ? micros : micros / 1000);
+}
+
+static inline uint8_t *put_date(const struct value *value, uint8_t *out, const uint8_t *in)
+{
+    struct tr_civil civil;
+
+    tr_temporal_read_date(&civil, in);
+    return put_civil(value, out, &civil);
+}
+
+static uint8_t *put_datetime(const struct value *value, uint8_t *out, const uint8_t *in)
+{
+    struct tr_civil civil;
+
+    if (value->column->op == TR_OP_DATETIME) {
+        tr_temporal_read_datetime2(&civil, in, value->column->prefix_bytes);
+    } else if (value->column->op == TR_OP_DATETIME_OLD) {
+        tr_temporal_read_datetime_old(&civil, in);
+    } else {
+        tr_temporal_read_datetime_hires(&civil, in, value->column->fsp);
+    }
+    return put_civil(value, out, &civil);
+}
+
+static uint8_t *put_timestamp(const struct value *value, uint8_t *out, const uint8_t *in)
+{
+    const struct tr_plan_column *column = value->column;
+    uint32_t seconds;
+    uint32_t micros = 0;
+
+    if (column->op == TR_OP_TIMESTAMP_OLD) {
+        seconds = tr_load_u32(in);
+    } else {
+        seconds = (uint32_t)tr_load_uint_be(in, 4);
+        const uint64_t fraction = tr_load_uint_be(in + 4, column->wire_bytes - 4u);
+        micros = column->op == TR_OP_TIMESTAMP
+                     ? tr_temporal_fraction_micros((uint32_t)fraction, column->prefix_bytes)
+                     : tr_temporal_scale_micros(fraction, column->fsp);
+    }
+    if (TR_UNLIKELY(seconds == 0 && micros == 0)) {
+        return put_null(value, out);
+    }
+    return tr_temporal_put_zoned(out, seconds, micros, column->fsp);
+}
+
+/* Most significant byte first in the log, least significant first in the record. */
+static uint8_t *put_bits(const struct value *value, uint8_t *out, const uint8_t *in)
+{
+    const uint64_t bits = tr_load_uint_be(in, value->column->wire_bytes);
+    uint8_t little_endian[8];
+
+    memcpy(little_endian, &bits, sizeof(bits));
+    *out++ = '"';
+    out = tr_blob_put_base64(out, little_endian, value->column->wire_bytes);
+    *out++ = '"';
+    return out;
+}
+
+static uint8_t *put_decimal(const struct value *value, uint8_t *out, const uint8_t *in)
+{
+    *out++ = '"';
+    out = tr_packed_decimal_put_base64(out, &value->column->decimal, in);
+    if (TR_UNLIKELY(out == NULL)) {
+        return fail_value(value->run, "its bytes are no decimal");
+    }
+    *out++ = '"';
+    return out;
+}
+
+static inline uint8_t *put_float(const struct value *value, uint8_t *out, const uint8_t *in)
+{
+    float real;
+
+    memcpy(&real, in, sizeof(real));
+    return value->column->op == TR_OP_FLOAT ? tr_real_put_float(out, real)
+                                            : tr_real_put_double(out, (double)real);
+}
+
+static inline uint8_t *put_double(uint8_t *out, const uint8_t *in)
+{
+    double real;
+
+    memcpy(&real, in, sizeof(real));
+    return tr_real_put_double(out, real);
+}
+
+/* Whether `bytes` more may be written in front of the limit's reserve; else `run` is out of room.
+ */
+static inline bool has_room(const struct tr_image_run *run, const uint8_t *out, size_t bytes)
+{
+    return out <= run->limit && bytes <= (size_t)(run->limit - out);
+}
+
+static uint8_t *put_enum(const struct value *value, uint8_t *out, const uint8_t *in)
+{
+    const struct tr_plan *plan = value->run->plan;
+    const uint32_t number = (uint32_t)tr_load_uint_le(in, value->column->wire_bytes);
+
+    if (number == 0) {
+        memcpy(out, "\"\"", 2);
+        return out + 2;
+    }
+    if (TR_UNLIKELY(number > value->column->option_count)) {
+        return fail_value(value->run, "it holds a member that its ENUM does not have");
+    }
+    const struct tr_plan_literal option =
+        plan->column_options[value->column->option_first + number - 1];
+    if (!has_room(value->run, out, option.bytes)) {
+        return NULL;
+    }
+    return put_block(out, plan->text.bytes + option.at, option.bytes);
+}
+
+static uint8_t *put_set(const struct value *value, uint8_t *out, const uint8_t *in)
+{
+    const struct tr_plan *plan = value->run->plan;
+    uint64_t members = tr_load_uint_le(in, value->column->wire_bytes);
+
+    if (TR_UNLIKELY(value->column->option_count < 64 &&
+                    members >> value->column->option_count != 0)) {
+        return fail_value(value->run, "it holds a member that its SET does not have");
+    }
+    *out++ = '"';
+    while (members != 0) { /* at most 64 turns */
+        const uint32_t member = (uint32_t)__builtin_ctzll(members);
+        const struct tr_plan_literal option =
+            plan->column_options[value->column->option_first + member];
+        if (!has_room(value->run, out, option.bytes + 1)) {
+            return NULL;
+        }
+        members &= members - 1;
+        out = put_block(out, plan->text.bytes + option.at, option.bytes);
+        *out = ',';
+        out += members != 0;
+    }
+    *out++ = '"';
+    return out;
+}
+
+static uint8_t *put_blob(const struct value *value, uint8_t *out, struct tr_span blob)
+{
+    const size_t full_bytes =
+        blob.bytes < value->column->full_bytes ? value->column->full_bytes : blob.bytes;
+
+    if (!has_room(value->run, out, tr_blob_base64_bytes(full_bytes) + 2)) {
+        return NULL;
+    }
+    *out++ = '"';
+    out = tr_blob_put_base64_padded(out, blob.data, blob.bytes, full_bytes - blob.bytes);
+    *out++ = '"';
+    return out;
+}
+
+static uint8_t *put_uuid(const struct value *value, uint8_t *out, struct tr_span raw)
+{
+    static const char hex[] = "0123456789abcdef";
+    uint8_t uuid[16] = {0};
+
+    if (raw.bytes > sizeof(uuid)) {
+        return fail_value(value->run, "it is longer than a UUID");
+    }
+    memcpy(uuid, raw.data, raw.bytes);
+    *out++ = '"';
+    for (uint32_t i = 0; i < sizeof(uuid); i++) {
+        *out = '-';
+        out += i == 4 || i == 6 || i == 8 || i == 10;
+        *out++ = (uint8_t)hex[uuid[i] >> 4];
+        *out++ = (uint8_t)hex[uuid[i] & 15];
+    }
+    *out++ = '"';
+    return out;
+}
+
+static uint8_t *put_json(const struct value *value, uint8_t *out, struct tr_span document)
+{
+    if (document.bytes == 0) {
+        return put_null(value, out);
+    }
+    *out++ = '"';
+    const enum tr_write_outcome outcome = tr_json_binary_put(&out, value->run->limit, document);
+    if (TR_UNLIKELY(outcome != TR_WRITE_OK)) {
+        return outcome == TR_WRITE_BAD ? fail_value(value->run, "its bytes are no JSON document")
+                                       : NULL;
+    }
+    *out++ = '"';
+    return out;
+}
+
+/* SRID and WKB as they lie in the log (contract §2.7). */
+static uint8_t *put_geometry(const struct value *value, uint8_t *out, struct tr_span raw)
+{
+    const size_t point_bytes = 4 + 21;
+    const bool is_point = value->column->op == TR_OP_POINT;
+    double x;
+    double y;
+
+    if (raw.bytes < 5 || (is_point && raw.bytes != point_bytes)) {
+        return fail_value(value->run,
+                          is_point ? "its bytes are no point" : "its bytes are no geometry");
+    }
+    if (!has_room(value->run, out, tr_blob_base64_bytes(raw.bytes) + 128)) {
+        return NULL;
+    }
+    if (is_point) {
+        memcpy(&x, raw.data + 9, sizeof(x));
+        memcpy(&y, raw.data + 17, sizeof(y));
+        memcpy(out, "{\"x\":", 5);
+        out = tr_real_put_double(out + 5, x);
+        memcpy(out, ",\"y\":", 5);
+        out = tr_real_put_double(out + 5, y);
+        *out++ = ',';
+    } else {
+        *out++ = '{';
+    }
+    memcpy(out, "\"wkb\":\"", 7);
+    out = tr_blob_put_base64(out + 7, raw.data + 4, raw.bytes - 4);
+    memcpy(out, "\",\"srid\":", 9);
+    out += 9;
+    const uint32_t srid = tr_load_u32(raw.data);
+    if (srid == 0) {
+        memcpy(out, "null", 4);
+        out += 4;
+    } else {
+        out = tr_digits_put_i32(out, (int32_t)srid);
+    }
+    *out++ = '}';
+    return out;
+}
+
+static uint8_t *put_vector(const struct value *value, uint8_t *out, struct tr_span raw)
+{
+    float element;
+
+    if (raw.bytes % sizeof(element) != 0) {
+        return fail_value(value->run, "its bytes are no vector");
+    }
+    *out++ = '[';
+    for (size_t at = 0; at < raw.bytes; at += sizeof(element)) {
+        if (!has_room(value->run, out, TR_REAL_BYTES_MAX)) {
+            return NULL;
+        }
+        memcpy(&element, raw.data + at, sizeof(element));
+        *out = ',';
+        out = tr_real_put_float(out + (at != 0), element);
+    }
+    *out++ = ']';
+    return out;
+}
+
+/* A value behind its length: text, blobs and what is stored as one. */
+static inline uint8_t *put_sized(const struct value *value, uint8_t *out, struct tr_span raw)
+{
+    const uint8_t *limit = value->run->limit;
+
+    switch ((enum tr_column_op)value->column->op) {
+    case TR_OP_TEXT_UTF8:
+        *out++ = '"';
+        out = tr_text_put_utf8(out, limit, raw.data, raw.bytes);
+        break;
+    case TR_OP_TEXT_LATIN1:
+        *out++ = '"';
+        out = tr_text_put_latin1(out, limit, raw.data, raw.bytes);
+        break;
+    case TR_OP_TEXT_ASCII:
+        *out++ = '"';
+        out = tr_text_put_ascii(out, limit, raw.data, raw.bytes);
+        break;
+    case TR_OP_TEXT_BINARY:
+        *out++ = '"';
+        out = tr_text_put_binary(out, limit, raw.data, raw.bytes);
+        break;
+    case TR_OP_BLOB:
+    case TR_OP_BLOB_PADDED:
+        return put_blob(value, out, raw);
+    case TR_OP_UUID:
+        return put_uuid(value, out, raw);
+    case TR_OP_JSON:
+        return put_json(value, out, raw);
+    case TR_OP_GEOMETRY:
+    case TR_OP_POINT:
+        return put_geometry(value, out, raw);
+    default: /* TR_OP_VECTOR: the other ops have a fixed length */
+        return put_vector(value, out, raw);
+    }
+    if (TR_LIKELY(out != NULL)) {
+        *out++ = '"';
+    }
+    return out;
+}
+
+/* A value of fixed length; its bytes are there. */
+static inline uint8_t *put_fixed(const struct value *value, uint8_t *out, const uint8_t *in)
+{
+    switch ((enum tr_column_op)value->column->op) {
+    case TR_OP_I8:
+        return tr_digits_put_i32(out, (int8_t)in[0]);
+    case TR_OP_U8:
+        return tr_digits_put_u32(out, in[0]);
+    case TR_OP_I16:
+        return tr_digits_put_i32(out, (int16_t)tr_load_u16(in));
+    case TR_OP_U16:
+        return tr_digits_put_u32(out, tr_load_u16(in));
+    case TR_OP_I24:
+        return tr_digits_put_i32(out, load_i24(in));
+    case TR_OP_U24:
+        return tr_digits_put_u32(out, tr_load_u24(in));
+    case TR_OP_I32:
+        return tr_digits_put_i32(out, (int32_t)tr_load_u32(in));
+    case TR_OP_U32:
+        return tr_digits_put_u32(out, tr_load_u32(in));
+    case TR_OP_I64:
+        return tr_digits_put_i64(out, (int64_t)tr_load_u64(in));
+    case TR_OP_FLOAT:
+    case TR_OP_FLOAT_WIDENED:
+        return put_float(value, out, in);
+    case TR_OP_DOUBLE:
+        return put_double(out, in);
+    case TR_OP_DECIMAL:
+        return put_decimal(value, out, in);
+    case TR_OP_BIT_BOOLEAN:
+        memcpy(out, in[0] != 0 ? "true\0" : "false", 5);
+        return out + (in[0] != 0 ? 4 : 5);
+    case TR_OP_BITS:
+        return put_bits(value, out, in);
+    case TR_OP_YEAR:
+        return tr_digits_put_u32(out, 1900u + in[0]);
+    case TR_OP_DATE:
+        return put_date(value, out, in);
+    case TR_OP_TIME:
+        return tr_digits_put_i64(out, tr_temporal_read_time2(in, value->column->prefix_bytes));
+    case TR_OP_TIME_OLD:
+        return tr_digits_put_i64(out, tr_temporal_read_time_old(in));
+    case TR_OP_TIME_HIRES:
+        return tr_digits_put_i64(out, tr_temporal_read_time_hires(in, value->column->fsp));
+    case TR_OP_DATETIME:
+    case TR_OP_DATETIME_OLD:
+    case TR_OP_DATETIME_HIRES:
+        return put_datetime(value, out, in);
+    case TR_OP_TIMESTAMP:
+    case TR_OP_TIMESTAMP_OLD:
+    case TR_OP_TIMESTAMP_HIRES:
+        return put_timestamp(value, out, in);
+    case TR_OP_ENUM:
+        return put_enum(value, out, in);
+    default: /* TR_OP_SET: the other ops have a length prefix */
+        return put_set(value, out, in);
+    }
+}
+
+/* Takes the length prefix and the bytes behind it. */
+static inline bool take_sized(struct tr_image_run *run, uint32_t prefix_bytes, struct tr_span *raw)
+{
+    const size_t left = (size_t)(run->in_end - run->in);
+
+    if (TR_UNLIKELY(left < prefix_bytes)) {
+        return false;
+    }
+    /* Reads behind the prefix, never behind the slack. */
+    const uint32_t bytes =
+        tr_load_u32(run->in) & (uint32_t)(UINT64_C(0xFFFFFFFF) >> (32 - 8 * prefix_bytes));
+    if (TR_UNLIKELY(left - prefix_bytes < bytes)) {
+        return false;
+    }
+    *raw = tr_span_of(run->in + prefix_bytes, bytes);
+    run->in += prefix_bytes + (size_t)bytes;
+    return true;
+}
+
+static enum tr_write_outcome fail_image(struct tr_image_run *run, uint32_t column)
+{
+    if (run->bad_reason == NULL) {
+        return TR_WRITE_NO_ROOM;
+    }
+    run->bad_column = column;
+    return TR_WRITE_BAD;
+}
+
+enum tr_write_outcome tr_image_put(struct tr_image_run *run, uint8_t **out,
+                                   struct tr_image_key *key)
+{
+    static const char ends_early[] = "the row ends inside it";
+    const struct tr_plan *plan = run->plan;
+    const uint8_t *text = plan->text.bytes;
+    const uint8_t *nulls = run->in;
+    const uint32_t null_bytes = (plan->column_count + 7) / 8;
+    uint8_t *at = *out;
+    struct tr_span raw;
+
+    run->bad_reason = NULL;
+    if ((size_t)(run->in_end - run->in) < null_bytes) {
+        (void)fail_value(run, "the row ends inside its null bitmap");
+        return fail_image(run, plan->column_count);
+    }
+    run->in += null_bytes;
+    for (uint32_t i = 0; i < plan->column_count; i++) {
+        const struct tr_plan_column *column = &plan->columns[i];
+        const struct value value = {run, column};
+        at = put_block(at, text + column->name_at, column->name_bytes);
+        const uint8_t *from = at;
+        if ((nulls[i >> 3] >> (i & 7) & 1) != 0) {
+            at = put_null(&value, at);
+        } else if (column->wire_bytes != 0) {
+            if (TR_UNLIKELY((size_t)(run->in_end - run->in) < column->wire_bytes)) {
+                at = fail_value(run, ends_early);
+            } else {
+                at = put_fixed(&value, at, run->in);
+                run->in += column->wire_bytes;
+            }
+        } else {
+            at = TR_LIKELY(take_sized(run, column->prefix_bytes, &raw))
+                     ? put_sized(&value, at, raw)
+                     : fail_value(run, ends_early);
+        }
+        if (TR_UNLIKELY(at == NULL)) {
+            return fail_image(run, i);
+        }
+        if (column->key_slot != 0) {
+            key->at[column->key_slot - 1] = from;
+            key->bytes[column->key_slot - 1] = (uint32_t)(at - from);
+        }
+    }
+    *at++ = '}';
+    *out = at;
+    return TR_WRITE_OK;
+}
+
+enum tr_write_outcome tr_image_skip(struct tr_image_run *run)
+{
+    const struct tr_plan *plan = run->plan;
+    const uint8_t *nulls = run->in;
+    const uint32_t null_bytes = (plan->column_count + 7) / 8;
+    struct tr_span raw;
+
+    run->bad_reason = "the row ends inside it";
+    if ((size_t)(run->in_end - run->in) < null_bytes) {
+        return fail_image(run, plan->column_count);
+    }
+    run->in += null_bytes;
+    for (uint32_t i = 0; i < plan->column_count; i++) {
+        const struct tr_plan_column *column = &plan->columns[i];
+        if ((nulls[i >> 3] >> (i & 7) & 1) != 0) {
+            continue;
+        }
+        if (column->wire_bytes == 0) {
+            if (!take_sized(run, column->prefix_bytes, &raw)) {
+                return fail_image(run, i);
+            }
+        } else if ((size_t)(run->in_end - run->in) < column->wire_bytes) {
+            return fail_image(run, i);
+        } else {
+            run->in += column->wire_bytes;
+        }
+    }
+    return TR_WRITE_OK;
+}

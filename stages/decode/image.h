@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * One row image (null bitmap and values, all columns present) as a JSON object, in one pass.
+ *
+ * The caller has made sure of plan->image_bytes_max bytes behind the end of the limit's reserve:
+ * names, nulls and values of fixed length are written without a look at the room; only what has no
+ * bound of its own (text, blobs, JSON, ENUM, SET) is checked against `limit`, before every block.
+ * @thread the decoder that owns `out`
+ */
+#ifndef TR_STAGES_DECODE_IMAGE_H
+#define TR_STAGES_DECODE_IMAGE_H
+
+#include <stdint.h>
+
+#include "stages/decode/json_binary.h"
+#include "stages/decode/outcome.h"
+#include "stages/decode/plan_layout.h"
+
+#define TR_IMAGE_SLACK_BYTES TR_JSON_SLACK_BYTES /* writing may go this far past `limit` */
+
+/* The text of each key column inside the encoded image. */
+struct tr_image_key {
+    const uint8_t *at[TR_PLAN_KEY_COLUMNS_MAX];
+    uint32_t bytes[TR_PLAN_KEY_COLUMNS_MAX];
+};
+
+struct tr_image_run {
+    const struct tr_plan *plan;
+    const uint8_t *in;     /* next byte of the event; moved past the image */
+    const uint8_t *in_end; /* TR_TEXT_OVERREAD_BYTES behind it are readable */
+    const uint8_t *limit;
+    uint32_t bad_column;    /* after BAD: where; column_count = the null bitmap */
+    const char *bad_reason; /* after BAD: what is wrong with it */
+};
+
+/*
+ * Appends `{"a":1,…}` at `*out` and moves `*out` behind it; fills `key`. On NO_ROOM and BAD nothing
+ * but `bad_*` counts, and run->in may have moved.
+ */
+enum tr_write_outcome tr_image_put(struct tr_image_run *run, uint8_t **out,
+                                   struct tr_image_key *key);
+
+/* Moves run->in past one image without writing: OK or BAD. */
+enum tr_write_outcome tr_image_skip(struct tr_image_run *run);
+
+#endif
