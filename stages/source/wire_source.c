@@ -136,7 +136,7 @@ static enum tr_code set_connect_state(struct tr_wire_source *source, const struc
     static const char before[] = "SET @slave_gtid_strict_mode = 0, @slave_gtid_ignore_duplicates = 0, "
                                  "@slave_connect_state = '";
     const size_t text_bytes = tr_gtid_set_text_bytes(gtids);
-    char *sql = malloc(sizeof(before) + text_bytes + 2);
+    char *sql = calloc(1, sizeof(before) + text_bytes + 2);
 
     if (sql == NULL) {
         return TR_FAIL(err, TR_ERR_SYSTEM, TR_STOP, "no memory for the GTID set's text");
@@ -166,7 +166,7 @@ static enum tr_code send_dump(struct tr_wire_source *source, const struct tr_res
     if (byte_count == 0) {
         return err->code;
     }
-    uint8_t *command = malloc(byte_count);
+    uint8_t *command = calloc(1, byte_count);
     if (command == NULL) {
         return TR_FAIL(err, TR_ERR_SYSTEM, TR_STOP, "no memory for the dump command");
     }
