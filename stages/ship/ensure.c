@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "stages/ship/ensure.h"
+
+#include <string.h>
+
+#include "engine/assert.h"
+#include "engine/log.h"
+
+#define DESCRIBE_INTERVAL_NS (TR_NS_PER_S / 15) /* the account has 20 a second */
+#define CREATE_INTERVAL_NS (TR_NS_PER_S / 4)    /* the account has 5 a second */
+#define CREATING_MAX 5                          /* at once, per account */
+#define ACTIVE_TIMEOUT_NS (180 * TR_NS_PER_S)
+#define ACTIVE_POLL_NS (500 * TR_NS_PER_MS)
+
+/* A stream that exists but cannot be used yet. */
+struct pending_stream {
+    const char *name;
+    enum tr_stream_presence presence; /* to be reported */
+    int64_t deadline_ns;
+};
+
+struct ensure_run {
+    struct tr_kinesis_client *client;
+    const struct tr_ensure_options *options;
+    struct tr_control_body body;
+    int64_t next_describe_ns;
+    int64_t next_create_ns;
+    struct pending_stream pending[CREATING_MAX];
+    uint32_t pending_count;
+    const char *missing; /* the first one */
+    uint32_t missing_count;
+    bool denied_is_logged;
+};
+
+static void report(const struct ensure_run *run, const char *name, enum tr_stream_presence presence,
+                   const struct tr_stream_summary *summary)
+{
+    if (run->options->on_presence != NULL) {
+        run->options->on_presence(run->options->self, name, presence, summary);
+    }
+}
+
+static int64_t now_of(const struct ensure_run *run)
+{
+    return tr_clock_monotonic_ns(run->client->clock);
+}
+
+static bool failure_is(const struct tr_kinesis_refusal *refusal, const char *type)
+{
+    return strcmp(refusal->failure.type, type) == 0;
+}
+
+/* Describes one stream; TR_OK with `presence` THERE (and `summary`), MISSING or UNKNOWN. */
+static enum tr_code describe(struct ensure_run *run, const char *name,
+                             enum tr_stream_presence *presence, struct tr_stream_summary *summary,
+                             struct tr_error *err)
+{
+    struct tr_kinesis_refusal refusal;
+    struct tr_span answer;
+    if (tr_kinesis_wait_until(run->client, run->next_describe_ns, err) != TR_OK) {
+        return err->code;
+    }
+    run->next_describe_ns = now_of(run) + DESCRIBE_INTERVAL_NS;
+    tr_control_write_describe_stream_summary(&run->body, name);
+    const enum tr_code code =
+        tr_kinesis_call(run->client, "DescribeStreamSummary", &run->body, &answer, &refusal, err);
+    if (code == TR_OK) {
+        *presence = TR_STREAM_IS_THERE;
+        return tr_control_parse_stream_summary(run->client->reader, answer, summary, err);
+    }
+    if (failure_is(&refusal, "ResourceNotFoundException")) {
+        *presence = TR_STREAM_IS_MISSING;
+        return TR_OK;
+    }
+    if (failure_is(&refusal, "AccessDeniedException")) {
+        *presence = TR_STREAM_IS_UNKNOWN;
+        if (!run->denied_is_logged) {
+            run->denied_is_logged = true;
+            tr_log_error(TR_LOG_WARN, "streams.describe_denied", err);
+        }
+        return TR_OK;
+    }
+    (void)tr_error_prefix(err, "stream \"%s\"", name);
+    return code;
+}
+
+/* Looks at the pending streams until fewer than `count_max` are left. */
+static enum tr_code wait_for_pending(struct ensure_run *run, uint32_t count_max,
+                                     struct tr_error *err)
+{
+    while (run->pending_count > count_max) { /* each stream has a deadline */
+        for (uint32_t i = 0; i < run->pending_count;) {
+            struct pending_stream *pending = &run->pending[i];
+            struct tr_stream_summary summary;
+            enum tr_stream_presence presence = TR_STREAM_IS_UNKNOWN;
+            if (describe(run, pending->name, &presence, &summary, err) != TR_OK) {
+                return err->code;
+            }
+            /* Just created streams are missing for a moment at some services. */
+            const bool is_ready =
+                presence == TR_STREAM_IS_UNKNOWN ||
+                (presence == TR_STREAM_IS_THERE &&
+                 (summary.status == TR_STREAM_ACTIVE || summary.status == TR_STREAM_UPDATING));
+            if (is_ready) {
+                report(run, pending->name, pending->presence,
+                       presence == TR_STREAM_IS_THERE ? &summary : NULL);
+                *pending = run->pending[--run->pending_count];
+                continue;
+            }
+            if (now_of(run) >= pending->deadline_ns) {
+                return TR_FAIL(err, TR_ERR_SINK_STREAM, TR_STOP,
+                               "stream \"%s\": not ACTIVE after %lld s: look at it in the console",
+                               pending->name,
+                               (long long)((run->options->active_timeout_ns == 0
+                                                ? ACTIVE_TIMEOUT_NS
+                                                : run->options->active_timeout_ns) /
+                                           TR_NS_PER_S));
+            }
+            i++;
+        }
+        if (run->pending_count > count_max &&
+            tr_kinesis_wait_until(run->client, now_of(run) + ACTIVE_POLL_NS, err) != TR_OK) {
+            return err->code;
+        }
+    }
+    return TR_OK;
+}
+
+static enum tr_code add_pending(struct ensure_run *run, const char *name,
+                                enum tr_stream_presence presence, struct tr_error *err)
+{
+    const int64_t timeout_ns =
+        run->options->active_timeout_ns == 0 ? ACTIVE_TIMEOUT_NS : run->options->active_timeout_ns;
+    if (wait_for_pending(run, CREATING_MAX - 1, err) != TR_OK) {
+        return err->code;
+    }
+    run->pending[run->pending_count++] = (struct pending_stream){
+        .name = name, .presence = presence, .deadline_ns = now_of(run) + timeout_ns};
+    return TR_OK;
+}
+
+static enum tr_code create(struct ensure_run *run, const char *name, struct tr_error *err)
+{
+    struct tr_kinesis_refusal refusal;
+    struct tr_span answer;
+    enum tr_stream_presence presence = TR_STREAM_IS_CREATED;
+    if (wait_for_pending(run, CREATING_MAX - 1, err) != TR_OK ||
+        tr_kinesis_wait_until(run->client, run->next_create_ns, err) != TR_OK) {
+        return err->code;
+    }
+    run->next_create_ns = now_of(run) + CREATE_INTERVAL_NS;
+    tr_control_write_create_stream(&run->body, name, run->options->shard_count);
+    const enum tr_code code =
+        tr_kinesis_call(run->client, "CreateStream", &run->body, &answer, &refusal, err);
+    if (code != TR_OK) {
+        if (!failure_is(&refusal, "ResourceInUseException")) {
+            (void)tr_error_prefix(err, "stream \"%s\"", name);
+            return code;
+        }
+        presence = TR_STREAM_IS_THERE; /* another one was faster, or our first try was heard */
+    } else {
+        TR_LOG(TR_LOG_INFO, "streams.created", TR_TEXT("stream", name),
+               TR_UINT("shards", run->options->shard_count));
+    }
+    return add_pending(run, name, presence, err);
+}
+
+static enum tr_code ensure_one(struct ensure_run *run, const char *name, struct tr_error *err)
+{
+    struct tr_stream_summary summary;
+    enum tr_stream_presence presence = TR_STREAM_IS_UNKNOWN;
+    if (!tr_kinesis_stream_name_is_valid(name)) {
+        return TR_FAIL(err, TR_ERR_SINK_STREAM, TR_STOP,
+                       "stream \"%.260s\": Kinesis wants 1 to %d of a-z A-Z 0-9 _ . -: change "
+                       "topic.prefix, or route the table to another name",
+                       name, TR_KINESIS_STREAM_NAME_BYTES_MAX);
+    }
+    if (describe(run, name, &presence, &summary, err) != TR_OK) {
+        return err->code;
+    }
+    if (presence == TR_STREAM_IS_UNKNOWN) {
+        report(run, name, presence, NULL);
+        return TR_OK;
+    }
+    if (presence == TR_STREAM_IS_MISSING) {
+        if (run->options->create) {
+            return create(run, name, err);
+        }
+        run->missing = run->missing == NULL ? name : run->missing;
+        run->missing_count++;
+        report(run, name, presence, NULL);
+        return TR_OK;
+    }
+    if (summary.status == TR_STREAM_CREATING) {
+        return add_pending(run, name, presence, err);
+    }
+    if (summary.status == TR_STREAM_DELETING) {
+        return TR_FAIL(
+            err, TR_ERR_SINK_STREAM, TR_STOP,
+            "stream \"%s\": is being deleted: start again when it is gone or created anew", name);
+    }
+    report(run, name, presence, &summary);
+    return TR_OK;
+}
+
+enum tr_code tr_streams_ensure(struct tr_kinesis_client *client,
+                               const struct tr_ensure_options *options, struct tr_error *err)
+{
+    struct ensure_run run = {.client = client, .options = options};
+    for (uint32_t i = 0; i < options->name_count; i++) {
+        if (ensure_one(&run, options->names[i], err) != TR_OK) {
+            return err->code;
+        }
+    }
+    if (wait_for_pending(&run, 0, err) != TR_OK) {
+        return err->code;
+    }
+    if (run.missing_count > 0) {
+        return TR_FAIL(err, TR_ERR_SINK_STREAM, TR_STOP,
+                       "stream \"%s\"%s does not exist in region %s (%u missing): run `tailrace "
+                       "streams --create`, or set tailrace.streams.create=true",
+                       run.missing, run.missing_count > 1 ? " and others" : "",
+                       options->region == NULL ? "-" : options->region, run.missing_count);
+    }
+    return TR_OK;
+}

@@ -1,0 +1,458 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "stages/ship/call.h"
+#include "stages/ship/ensure.h"
+#include "tests/check.h"
+
+/* A Kinesis of a few lines behind the transport's port: answers come from a function of the test.
+ */
+struct model_answer {
+    enum tr_call_state state;
+    int status;
+    const char *text;
+};
+
+#define MODEL_CALLS_MAX 128
+
+struct model {
+    struct model_answer (*answer)(struct model *model, const char *operation, const char *body);
+    char calls[MODEL_CALLS_MAX][200]; /* "operation body" */
+    int64_t call_ns[MODEL_CALLS_MAX];
+    uint32_t call_count;
+    uint32_t cancel_count;
+    bool has_call;
+    struct tr_call_done done;
+    char answer_text[1024];    /* padded as the port demands */
+    int64_t now_ns;            /* each look at the clock is 5 ms later */
+    uint32_t stop_after_looks; /* 0 = never */
+    uint32_t looks;
+    uint32_t create_count;
+};
+
+static struct model model;
+static struct tr_transport transport;
+static struct tr_kinesis_client client;
+static struct tr_error err;
+static int always_ready_fd;
+
+static enum tr_code model_submit(void *self, const struct tr_call *call, int64_t now_ns,
+                                 struct tr_error *error)
+{
+    (void)self;
+    (void)error;
+    char body[160];
+    assert_false(model.has_call);
+    assert_true(model.call_count < MODEL_CALLS_MAX);
+    (void)snprintf(body, sizeof(body), "%.*s", (int)call->body.bytes,
+                   (const char *)call->body.data);
+    (void)snprintf(model.calls[model.call_count], sizeof(model.calls[0]), "%s %s", call->operation,
+                   body);
+    model.call_ns[model.call_count] = now_ns;
+    model.call_count++;
+    const struct model_answer answer = model.answer(&model, call->operation, body);
+    model.done = (struct tr_call_done){.slot = call->slot,
+                                       .state = answer.state,
+                                       .status = answer.status,
+                                       .credentials_generation = 1};
+    if (answer.state == TR_CALL_ANSWERED) {
+        (void)snprintf(model.answer_text, sizeof(model.answer_text) - 64, "%s", answer.text);
+        model.done.answer = tr_span_of_text(model.answer_text);
+    } else {
+        (void)TR_FAIL(&model.done.error, TR_ERR_SINK_LINK, answer.status == 1 ? TR_STOP : TR_RETRY,
+                      "%s", answer.text);
+    }
+    model.has_call = true;
+    return TR_OK;
+}
+
+static void model_cancel(void *self, uint32_t slot)
+{
+    (void)self;
+    (void)slot;
+    model.has_call = false;
+    model.cancel_count++;
+}
+
+static bool model_poll(void *self, int64_t now_ns, struct tr_call_done *done)
+{
+    (void)self;
+    (void)now_ns;
+    if (!model.has_call || model.done.status == -1) { /* -1: never answers */
+        return false;
+    }
+    *done = model.done;
+    model.has_call = false;
+    return true;
+}
+
+static void model_close(void *self)
+{
+    (void)self;
+}
+
+static int64_t model_clock(void *self)
+{
+    (void)self;
+    model.now_ns += 5 * TR_NS_PER_MS;
+    return model.now_ns;
+}
+
+static bool model_is_stopping(void *self)
+{
+    (void)self;
+    return ++model.looks > model.stop_after_looks && model.stop_after_looks > 0;
+}
+
+static const char *no_variable(void *self, const char *name)
+{
+    (void)self;
+    (void)name;
+    return NULL;
+}
+
+static void on_ready(void *self, int fd, uint32_t ready)
+{
+    (void)self;
+    (void)fd;
+    (void)ready;
+}
+
+static struct tr_clock clock_of_model = {.monotonic_ns = model_clock};
+
+static int open_client(void **state)
+{
+    (void)state;
+    const struct tr_credentials_options keys = {
+        .access_key_id = "A", .secret_access_key = "s", .environment = no_variable};
+    model = (struct model){.now_ns = TR_NS_PER_S};
+    transport = (struct tr_transport){
+        .submit = model_submit, .cancel = model_cancel, .poll = model_poll, .close = model_close};
+    client = (struct tr_kinesis_client){.transport = &transport,
+                                        .clock = &clock_of_model,
+                                        .is_stopping = model_is_stopping,
+                                        .random = 42};
+    /* A descriptor that is always ready: the reactor never waits for real. */
+    always_ready_fd = eventfd(1, EFD_CLOEXEC);
+    return tr_credentials_open(&client.credentials, &keys, &err) == TR_OK &&
+                   tr_json_open(&client.reader, 65536, &err) == TR_OK &&
+                   tr_reactor_open(&client.reactor, TR_REACTOR_EPOLL, 4, 4, &err) == TR_OK &&
+                   tr_reactor_set(client.reactor, always_ready_fd, TR_REACTOR_READ, on_ready, NULL,
+                                  &err) == TR_OK
+               ? 0
+               : -1;
+}
+
+static int close_client(void **state)
+{
+    (void)state;
+    tr_reactor_close(client.reactor);
+    tr_json_close(client.reader);
+    tr_credentials_close(client.credentials);
+    return close(always_ready_fd);
+}
+
+#define OK(body) ((struct model_answer){.status = 200, .text = (body)})
+#define REFUSED(type)                                                                              \
+    ((struct model_answer){.status = 400,                                                          \
+                           .text = "{\"__type\":\"" type "\",\"message\":\"because\"}"})
+
+static struct model_answer throttle_twice(struct model *of, const char *operation, const char *body)
+{
+    (void)operation;
+    (void)body;
+    return of->call_count <= 2 ? REFUSED("ThrottlingException") : OK("{\"a\":1}");
+}
+
+static struct model_answer fail_in_all_ways(struct model *of, const char *operation,
+                                            const char *body)
+{
+    (void)operation;
+    (void)body;
+    switch (of->call_count) {
+    case 1:
+        return (struct model_answer){.status = 503, .text = "<html>"};
+    case 2:
+        return (struct model_answer){.state = TR_CALL_UNKNOWN, .text = "reset"};
+    case 3:
+        return (struct model_answer){.state = TR_CALL_UNSENT, .text = "refused"};
+    default:
+        return OK("{}");
+    }
+}
+
+static struct model_answer expired_token(struct model *of, const char *operation, const char *body)
+{
+    (void)of;
+    (void)operation;
+    (void)body;
+    return REFUSED("ExpiredTokenException");
+}
+
+static struct model_answer access_denied(struct model *of, const char *operation, const char *body)
+{
+    (void)of;
+    (void)operation;
+    (void)body;
+    return REFUSED("AccessDeniedException");
+}
+
+static struct model_answer bad_certificate(struct model *of, const char *operation,
+                                           const char *body)
+{
+    (void)of;
+    (void)operation;
+    (void)body;
+    return (struct model_answer){.state = TR_CALL_UNSENT, .status = 1, .text = "certificate"};
+}
+
+static struct model_answer always_503(struct model *of, const char *operation, const char *body)
+{
+    (void)of;
+    (void)operation;
+    (void)body;
+    return (struct model_answer){.status = 503, .text = ""};
+}
+
+static struct model_answer no_answer(struct model *of, const char *operation, const char *body)
+{
+    (void)of;
+    (void)operation;
+    (void)body;
+    return (struct model_answer){.status = -1, .text = ""};
+}
+
+static enum tr_code call(struct tr_span *answer, struct tr_kinesis_refusal *refusal)
+{
+    struct tr_control_body body;
+    tr_control_write_list_streams(&body, NULL);
+    return tr_kinesis_call(&client, "ListStreams", &body, answer, refusal, &err);
+}
+
+static void transient_errors_are_tried_again(void **state)
+{
+    struct tr_span answer;
+    (void)state;
+    model.answer = throttle_twice;
+    assert_int_equal(call(&answer, NULL), TR_OK);
+    assert_memory_equal(answer.data, "{\"a\":1}", answer.bytes);
+    assert_int_equal(model.call_count, 3);
+    model.call_count = 0;
+    model.answer = fail_in_all_ways;
+    assert_int_equal(call(&answer, NULL), TR_OK);
+    assert_int_equal(model.call_count, 4);
+}
+
+static void trying_ends_with_its_time_and_backs_off(void **state)
+{
+    struct tr_span answer;
+    struct tr_kinesis_refusal refusal;
+    (void)state;
+    model.answer = always_503;
+    assert_int_equal(call(&answer, &refusal), TR_ERR_SINK_LINK);
+    assert_int_equal(err.remedy, TR_RETRY);
+    assert_int_equal(refusal.status, 503);
+    assert_true(model.call_count > 5);
+    assert_true(model.call_count < 60); /* 30 s without a pause would be thousands */
+}
+
+static void refused_keys_are_an_error_by_name_after_one_more_try(void **state)
+{
+    struct tr_span answer;
+    struct tr_kinesis_refusal refusal;
+    (void)state;
+    model.answer = expired_token;
+    assert_int_equal(call(&answer, &refusal), TR_ERR_SINK_AUTH);
+    assert_int_equal(model.call_count, 2);
+    assert_non_null(strstr(err.text, "ExpiredTokenException"));
+    assert_non_null(strstr(err.text, "keys of settings refused"));
+    assert_int_equal(refusal.rule.verdict, TR_VERDICT_CREDENTIALS);
+    model.call_count = 0;
+    model.answer = access_denied;
+    assert_int_equal(call(&answer, &refusal), TR_ERR_SINK_AUTH);
+    assert_int_equal(model.call_count, 1);
+    assert_non_null(strstr(err.text, "allow kinesis:ListStreams"));
+}
+
+static void failure_that_needs_an_operator_is_not_retried(void **state)
+{
+    struct tr_span answer;
+    (void)state;
+    model.answer = bad_certificate;
+    assert_int_equal(call(&answer, NULL), TR_ERR_SINK_LINK);
+    assert_int_equal(err.remedy, TR_STOP);
+    assert_string_equal(err.text, "certificate");
+    assert_int_equal(model.call_count, 1);
+}
+
+static void call_without_any_answer_is_given_up_and_cancelled(void **state)
+{
+    struct tr_call_done done;
+    (void)state;
+    model.answer = no_answer;
+    assert_int_equal(tr_kinesis_call_blocking(&client, "X", tr_span_of_text("{}"), &done, &err),
+                     TR_OK);
+    assert_int_equal(done.state, TR_CALL_UNKNOWN);
+    assert_int_equal(model.cancel_count, 1);
+}
+
+static void stopping_cancels_what_is_waited_for(void **state)
+{
+    struct tr_span answer;
+    (void)state;
+    model.answer = no_answer;
+    model.stop_after_looks = 3;
+    assert_int_equal(call(&answer, NULL), TR_ERR_INTERRUPTED);
+    assert_int_equal(model.cancel_count, 1);
+    assert_int_equal(tr_kinesis_wait_until(&client, INT64_MAX, &err), TR_ERR_INTERRUPTED);
+}
+
+/* --- streams ---------------------------------------------------------------------------------- */
+
+static char seen[512];
+
+static void note(void *self, const char *name, enum tr_stream_presence presence,
+                 const struct tr_stream_summary *summary)
+{
+    static const char *const words[] = {"there", "created", "missing", "unknown"};
+    (void)self;
+    (void)snprintf(seen + strlen(seen), sizeof(seen) - strlen(seen), "%s %s %u;", name,
+                   words[presence], summary == NULL ? 0 : summary->open_shard_count);
+}
+
+#define SUMMARY(status)                                                                            \
+    "{\"StreamDescriptionSummary\":{\"StreamStatus\":\"" status "\",\"OpenShardCount\":2}}"
+
+/* "old" exists; others appear when created, and are CREATING for two looks. */
+static struct model_answer some_exist(struct model *of, const char *operation, const char *body)
+{
+    static uint32_t look_count;
+    if (strcmp(operation, "CreateStream") == 0) {
+        of->create_count++;
+        look_count = 0;
+        return OK("");
+    }
+    if (strstr(body, "old") != NULL) {
+        return OK(SUMMARY("ACTIVE"));
+    }
+    if (of->create_count == 0) {
+        return REFUSED("ResourceNotFoundException");
+    }
+    if (strstr(body, "late") != NULL && of->create_count < 2) {
+        return REFUSED("ResourceNotFoundException");
+    }
+    return ++look_count <= 2 ? OK(SUMMARY("CREATING")) : OK(SUMMARY("ACTIVE"));
+}
+
+static enum tr_code ensure(const char *const *names, uint32_t count, bool create)
+{
+    const struct tr_ensure_options options = {.names = names,
+                                              .name_count = count,
+                                              .create = create,
+                                              .shard_count = 2,
+                                              .region = "eu-west-1",
+                                              .on_presence = note};
+    seen[0] = '\0';
+    return tr_streams_ensure(&client, &options, &err);
+}
+
+static void missing_streams_are_all_reported_with_the_remedy(void **state)
+{
+    static const char *const names[] = {"new", "old", "late"};
+    (void)state;
+    model.answer = some_exist;
+    assert_int_equal(ensure(names, 3, false), TR_ERR_SINK_STREAM);
+    assert_string_equal(seen, "new missing 0;old there 2;late missing 0;");
+    assert_non_null(strstr(err.text, "stream \"new\" and others"));
+    assert_non_null(strstr(err.text, "tailrace streams --create"));
+    assert_non_null(strstr(err.text, "tailrace.streams.create=true"));
+    assert_int_equal(err.remedy, TR_STOP);
+}
+
+static void missing_streams_are_created_and_waited_for(void **state)
+{
+    static const char *const names[] = {"old", "new", "late"};
+    (void)state;
+    model.answer = some_exist;
+    assert_int_equal(ensure(names, 3, true), TR_OK);
+    assert_int_equal(model.create_count, 2);
+    assert_non_null(strstr(seen, "new created 2;"));
+    assert_non_null(strstr(seen, "late created 2;"));
+    assert_string_equal(model.calls[2], "CreateStream {\"StreamName\":\"new\",\"ShardCount\":2}");
+}
+
+static void describe_calls_are_paced(void **state)
+{
+    static const char *const names[] = {"old1", "old2", "old3", "old4", "old5", "old6"};
+    (void)state;
+    model.answer = some_exist;
+    assert_int_equal(ensure(names, 6, false), TR_OK);
+    assert_int_equal(model.call_count, 6);
+    for (uint32_t i = 1; i < 6; i++) {
+        assert_true(model.call_ns[i] - model.call_ns[i - 1] >= TR_NS_PER_S / 15);
+    }
+}
+
+static void producer_that_may_not_describe_runs(void **state)
+{
+    static const char *const names[] = {"a", "b"};
+    (void)state;
+    model.answer = access_denied;
+    assert_int_equal(ensure(names, 2, true), TR_OK);
+    assert_string_equal(seen, "a unknown 0;b unknown 0;");
+}
+
+static void refused_keys_and_impossible_names_stop(void **state)
+{
+    static const char *const names[] = {"a"};
+    static const char *const impossible[] = {"a b"};
+    (void)state;
+    model.answer = expired_token;
+    assert_int_equal(ensure(names, 1, false), TR_ERR_SINK_AUTH);
+    assert_int_equal(ensure(impossible, 1, false), TR_ERR_SINK_STREAM);
+    assert_non_null(strstr(err.text, "\"a b\""));
+}
+
+static struct model_answer never_active(struct model *of, const char *operation, const char *body)
+{
+    (void)of;
+    (void)operation;
+    (void)body;
+    return OK(SUMMARY("CREATING"));
+}
+
+static void stream_that_never_becomes_active_is_an_error(void **state)
+{
+    static const char *const names[] = {"slow"};
+    const struct tr_ensure_options options = {
+        .names = names, .name_count = 1, .active_timeout_ns = 5 * TR_NS_PER_S};
+    (void)state;
+    model.answer = never_active;
+    assert_int_equal(tr_streams_ensure(&client, &options, &err), TR_ERR_SINK_STREAM);
+    assert_non_null(strstr(err.text, "not ACTIVE after 5 s"));
+    assert_true(model.call_count < 20);
+}
+
+#define WITH_CLIENT(test) cmocka_unit_test_setup_teardown(test, open_client, close_client)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        WITH_CLIENT(transient_errors_are_tried_again),
+        WITH_CLIENT(trying_ends_with_its_time_and_backs_off),
+        WITH_CLIENT(refused_keys_are_an_error_by_name_after_one_more_try),
+        WITH_CLIENT(failure_that_needs_an_operator_is_not_retried),
+        WITH_CLIENT(call_without_any_answer_is_given_up_and_cancelled),
+        WITH_CLIENT(stopping_cancels_what_is_waited_for),
+        WITH_CLIENT(missing_streams_are_all_reported_with_the_remedy),
+        WITH_CLIENT(missing_streams_are_created_and_waited_for),
+        WITH_CLIENT(describe_calls_are_paced),
+        WITH_CLIENT(producer_that_may_not_describe_runs),
+        WITH_CLIENT(refused_keys_and_impossible_names_stop),
+        WITH_CLIENT(stream_that_never_becomes_active_is_an_error),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
