@@ -55,6 +55,7 @@ enum tr_code tr_raw_link_prepare(struct tr_raw_link *link, struct tr_error *err)
 enum tr_code tr_raw_link_send(struct tr_raw_link *link, const uint8_t *bytes, size_t byte_count, int timeout_ms,
                               struct tr_error *err)
 {
+    /* Rule zero: a deadline within one blocking call, on the real adapter's side of the port. */
     const struct tr_clock *clock = tr_clock_system();
     const int64_t deadline_ns = tr_clock_monotonic_ns(clock) + timeout_ms * TR_NS_PER_MS;
 
