@@ -36,9 +36,13 @@ enum tr_code tr_config_load(struct tr_config **config_out, const struct tr_confi
     }
     config->hidden->environment = request->environment;
     tr_config_read_file(config, request);
-    tr_config_read_options(config, request->purpose);
+    /* A file that cannot be read leaves everything unset: to say so of every option would bury the
+     * cause. */
+    const enum tr_config_purpose purpose =
+        config->problems.count > 0 ? TR_CONFIG_FOR_NOTHING : request->purpose;
+    tr_config_read_options(config, purpose);
     tr_config_check_rest(config);
-    tr_config_check(config, request->purpose);
+    tr_config_check(config, purpose);
     config->hidden->environment = NULL;
     if (config->problems.count == 0) {
         return TR_OK;

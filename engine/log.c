@@ -39,8 +39,7 @@ static const char *const level_names[] = {[TR_LOG_ERROR] = "ERROR",
                                           [TR_LOG_INFO] = "INFO",
                                           [TR_LOG_DEBUG] = "DEBUG"};
 
-static int64_t now_monotonic_ns(void);
-static int64_t now_wall_unix_ms(void);
+static const struct tr_clock *log_clock(void);
 static bool site_lets_through(struct tr_log_site *site, uint64_t *suppressed_count);
 static void put_head(struct line *line, enum tr_log_level level, const char *event);
 static void put_field(struct line *line, const struct tr_log_field *field);
@@ -117,24 +116,9 @@ void tr_log_error(enum tr_log_level level, const char *event, const struct tr_er
                  sizeof(fields) / sizeof(fields[0]));
 }
 
-static int64_t now_monotonic_ns(void)
+static const struct tr_clock *log_clock(void)
 {
-    if (log_state.clock != NULL) {
-        return tr_clock_monotonic_ns(log_state.clock);
-    }
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail with this clock */
-    return (int64_t)now.tv_sec * TR_NS_PER_S + now.tv_nsec;
-}
-
-static int64_t now_wall_unix_ms(void)
-{
-    if (log_state.clock != NULL) {
-        return tr_clock_wall_unix_ns(log_state.clock) / TR_NS_PER_MS;
-    }
-    struct timespec now;
-    (void)clock_gettime(CLOCK_REALTIME, &now); /* cannot fail with this clock */
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / TR_NS_PER_MS;
+    return log_state.clock == NULL ? tr_clock_system() : log_state.clock;
 }
 
 /*
@@ -146,7 +130,7 @@ static bool site_lets_through(struct tr_log_site *site, uint64_t *suppressed_cou
     if (site == NULL) {
         return true;
     }
-    const int64_t now_ns = now_monotonic_ns();
+    const int64_t now_ns = tr_clock_monotonic_ns(log_clock());
     int64_t start_ns = atomic_load_explicit(&site->window_start_ns, memory_order_relaxed);
     const int64_t elapsed_s = (now_ns - start_ns) / TR_NS_PER_S;
 
@@ -168,7 +152,7 @@ static bool site_lets_through(struct tr_log_site *site, uint64_t *suppressed_cou
 
 static void put_head(struct line *line, enum tr_log_level level, const char *event)
 {
-    const int64_t now_ms = now_wall_unix_ms();
+    const int64_t now_ms = tr_clock_wall_unix_ns(log_clock()) / TR_NS_PER_MS;
     const time_t now_s = (time_t)(now_ms / 1000);
     char thread_name[THREAD_NAME_BYTES] = "";
     char when[64];

@@ -445,15 +445,18 @@ static void config_file_that_cannot_be_read_is_named(void **state)
 {
     (void)state;
     const struct tr_config_request missing = {.file_path = "/nonexistent/a.properties",
-                                              .environment = no_environment};
+                                              .environment = no_environment,
+                                              .purpose = TR_CONFIG_FOR_RUN};
     assert_int_equal(tr_config_load(&config, &missing, &err), TR_ERR_CONFIG);
     assert_non_null(
         strstr(err.text, "/nonexistent/a.properties: No such file or directory: check the path"));
+    assert_int_equal(config->problems.count, 1); /* not also everything that it would have set */
     tr_config_close(config);
-    const struct tr_config_request folder = {.file_path = "/tmp", .environment = no_environment};
+    const struct tr_config_request folder = {
+        .file_path = "/tmp", .environment = no_environment, .purpose = TR_CONFIG_FOR_RUN};
     assert_int_equal(tr_config_load(&config, &folder, &err), TR_ERR_CONFIG);
     assert_non_null(strstr(err.text, "/tmp: not a file"));
-    assert_int_equal(load_text("a=\\uZZZZ", no_environment, TR_CONFIG_FOR_NOTHING), TR_ERR_CONFIG);
+    assert_int_equal(load_text("a=\\uZZZZ", no_environment, TR_CONFIG_FOR_RUN), TR_ERR_CONFIG);
     assert_non_null(strstr(err.text, "line 1: malformed"));
 }
 
