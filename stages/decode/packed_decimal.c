@@ -197,7 +197,7 @@ uint8_t *tr_packed_decimal_put_text(uint8_t *out, const struct tr_packed_decimal
 
 /* A literal taken apart: its digits without the point, and where the point is. */
 struct literal {
-    uint8_t digits[TR_PACKED_DECIMAL_DIGITS_MAX * 2];
+    uint8_t digits[TR_PACKED_DECIMAL_COLUMN_DIGITS_MAX * 2];
     int32_t count;
     int32_t fraction_digits;
     bool is_negative;
@@ -248,12 +248,12 @@ uint8_t *tr_packed_decimal_put_literal(uint8_t *out, const char *text, size_t by
     struct literal literal;
     uint64_t limbs[LIMBS] = {0};
 
-    if (scale > TR_PACKED_DECIMAL_DIGITS_MAX || !read_literal(&literal, text, bytes)) {
+    if (scale > TR_PACKED_DECIMAL_COLUMN_DIGITS_MAX || !read_literal(&literal, text, bytes)) {
         return NULL;
     }
     /* Digits kept: those left of the last place that the scale has. */
     const int32_t kept = literal.count - literal.fraction_digits + (int32_t)scale;
-    if (kept > TR_PACKED_DECIMAL_DIGITS_MAX) {
+    if (kept > TR_PACKED_DECIMAL_COLUMN_DIGITS_MAX) {
         return NULL;
     }
     for (int32_t i = 0; i < kept; i++) {

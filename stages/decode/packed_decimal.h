@@ -14,9 +14,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define TR_PACKED_DECIMAL_DIGITS_MAX 65
-#define TR_PACKED_DECIMAL_BYTES_MAX 32 /* 65 digits in any split take at most 30 */
-#define TR_PACKED_DECIMAL_TEXT_BYTES_MAX 72
+#define TR_PACKED_DECIMAL_COLUMN_DIGITS_MAX 65 /* of a column */
+#define TR_PACKED_DECIMAL_DIGITS_MAX 81        /* inside JSON: nine groups, each filled up */
+#define TR_PACKED_DECIMAL_BYTES_MAX 40         /* 81 digits in any split take at most 37 */
+#define TR_PACKED_DECIMAL_TEXT_BYTES_MAX 96
 
 struct tr_packed_decimal {
     uint8_t precision;
@@ -28,12 +29,13 @@ struct tr_packed_decimal {
     uint8_t bytes;       /* of the whole value */
 };
 
-/* The layout of DECIMAL(precision, scale); false when the servers have no such type. */
+/* The layout of DECIMAL(precision, scale); false when no such value exists. */
 bool tr_packed_decimal_init(struct tr_packed_decimal *layout, uint32_t precision, uint32_t scale);
 
 /*
  * base64 of the unscaled value's minimal big-endian two's complement (Connect's Decimal), without
  * quotes; at most TR_PACKED_DECIMAL_TEXT_BYTES_MAX bytes. NULL when the bytes are not a decimal.
+ * Columns only: at most TR_PACKED_DECIMAL_COLUMN_DIGITS_MAX digits.
  */
 uint8_t *tr_packed_decimal_put_base64(uint8_t *out, const struct tr_packed_decimal *layout,
                                       const uint8_t *in);

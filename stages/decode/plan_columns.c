@@ -63,7 +63,7 @@ static bool set_decimal(const struct build *build)
     const uint32_t scale = build->wire->meta >> 8;
 
     return build->wire->type == TR_WIRE_NEWDECIMAL && precision == build->column->precision &&
-           scale == build->column->scale &&
+           scale == build->column->scale && precision <= TR_PACKED_DECIMAL_COLUMN_DIGITS_MAX &&
            tr_packed_decimal_init(&build->to->decimal, precision, scale) &&
            set_op(build, TR_OP_DECIMAL, build->to->decimal.bytes);
 }
@@ -149,7 +149,8 @@ static bool set_binary(const struct build *build)
     const uint8_t wire = build->wire->type;
 
     if (build->column->type == TR_COLUMN_BINARY) {
-        build->to->full_bytes = build->wire->meta;
+        /* BINARY(0) becomes ten zero bytes (seen on Debezium 3.6.0.Final with MySQL 9.7.4). */
+        build->to->full_bytes = build->wire->meta == 0 ? 10 : build->wire->meta;
         return wire == TR_WIRE_STRING && set_sized(build, TR_OP_BLOB_PADDED);
     }
     if (build->column->type == TR_COLUMN_VARBINARY) {

@@ -412,8 +412,10 @@ void tr_tape_play(struct tr_tape *tape, const char *path)
                 fail_msg("%s:%llu: %s", path, (unsigned long long)pos, err.text);
             }
         } else if (is_rows(header.type)) {
-            tape->item.pos = pos;
-            tape->item.ts_us = (int64_t)header.timestamp_sec * 1000000;
+            if (!tape->item_is_fixed) {
+                tape->item.pos = pos;
+                tape->item.ts_us = (int64_t)header.timestamp_sec * 1000000;
+            }
             if (tr_tape_rows(tape, event, header.event_bytes - trailer_bytes, &err) != TR_OK) {
                 fail_msg("%s:%llu: %s", path, (unsigned long long)pos, err.text);
             }

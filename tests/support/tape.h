@@ -28,6 +28,7 @@ struct tr_tape {
     /* The unit's facts, used for the next rows. */
     struct tr_unit_item item;
     int64_t wall_unix_ns;
+    bool item_is_fixed; /* play: position, time and server id stay as they are set */
     /* Below: the tape's own. */
     struct tr_streams *streams;
     struct tr_schema schemas[TR_TAPE_SCHEMAS_MAX];
@@ -58,7 +59,7 @@ enum tr_code tr_tape_map(struct tr_tape *tape, const uint8_t *body, size_t bytes
 /* A whole rows event without trailer, as one unit, in pieces when it is larger than a chunk. */
 enum tr_code tr_tape_rows(struct tr_tape *tape, const uint8_t *event, size_t bytes,
                           struct tr_error *err);
-/* All TABLE_MAP and rows events of a binary log file; `from` = position to begin at. */
+/* All TABLE_MAP and rows events of a binary log file. */
 void tr_tape_play(struct tr_tape *tape, const char *path);
 
 #endif
