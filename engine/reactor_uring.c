@@ -21,7 +21,6 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "engine/assert.h"
 #include "engine/clock.h"
 
 #define ENTRIES_MIN 16u
@@ -132,13 +131,15 @@ static void uring_remove(struct tr_reactor *reactor, uint32_t slot)
     if (!handle->is_armed) {
         return;
     }
+    handle->is_armed = false;
     /* At once: the poll holds the file, and the caller is about to close its descriptor for the peer to see. */
     struct io_uring_sqe *sqe = next_sqe(state);
-    TR_ASSERT(sqe != NULL);
+    if (sqe == NULL) {
+        return; /* thousands removed between two waits: the poll ends with the peer, and its report finds nobody */
+    }
     io_uring_prep_poll_remove(sqe, tr_reactor_token(reactor, slot));
     io_uring_sqe_set_data64(sqe, TOKEN_IGNORED);
     (void)io_uring_submit(&state->ring); /* what it did not take goes with the next wait */
-    handle->is_armed = false;
 }
 
 static void mark_dirty(struct tr_reactor *reactor, uint32_t slot)
