@@ -10,8 +10,9 @@
 #include "engine/config_table.h"
 
 #define FILE_BYTES_MAX (1024 * 1024)
-#define EXPANSION_DEPTH_MAX 32 /* SmallRye's own */
-#define PROFILE "%prod."       /* the profile that a packaged Debezium Server runs under */
+#define EXPANSION_DEPTH_MAX 32     /* SmallRye's own */
+#define EXPRESSION_COUNT_MAX 10000 /* in one value: nested ones may double with each level */
+#define PROFILE "%prod."           /* the profile that a packaged Debezium Server runs under */
 
 static const char *const usual_paths[] = {"config/application.properties",
                                           "conf/application.properties", "application.properties"};
@@ -23,6 +24,7 @@ struct builder {
     const struct tr_config_origin *origin;
     char *text; /* TR_CONFIG_VALUE_BYTES */
     size_t bytes;
+    uint32_t expression_count;
     bool has_failed;
 };
 
@@ -186,6 +188,10 @@ static void expand_span(struct builder *b, const char *text, size_t bytes, uint3
 {
     if (depth > EXPANSION_DEPTH_MAX) {
         fail(b, "expressions refer to each other more than 32 deep", "break the circle");
+        return;
+    }
+    if (++b->expression_count > EXPRESSION_COUNT_MAX) {
+        fail(b, "more than 10000 expressions in one value", "write it out");
         return;
     }
     for (size_t i = 0; i < bytes && !b->has_failed; i++) {

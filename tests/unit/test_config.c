@@ -380,6 +380,14 @@ static void config_expressions_that_fail_are_named(void **state)
             "debezium.source.database.user: ${NOPE} is set nowhere: set it");
     refuses("a.a=${b.b}\nb.b=${a.a}\ndebezium.source.database.user=${a.a}", "break the circle");
     refuses("debezium.source.database.user=${aes::x}", "secret handler");
+    char doubling[4096] = "";
+    for (int i = 0; i < 25; i++) { /* 2^25 expressions, and no text at all */
+        char line[64];
+        (void)snprintf(line, sizeof(line), "a.%d=${a.%d:}${a.%d:}\n", i, i + 1, i + 1);
+        (void)strncat(doubling, line, sizeof(doubling) - strlen(doubling) - 1);
+    }
+    (void)strncat(doubling, "debezium.source.database.user=x${a.0}", sizeof(doubling) - strlen(doubling) - 1);
+    refuses(doubling, "more than 10000 expressions");
 }
 
 static void config_without_meaning_gives_one_warning(void **state)
