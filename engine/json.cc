@@ -34,8 +34,9 @@ struct frame {
 struct tr_json_reader {
     ondemand::parser parser;
     ondemand::document document;
-    ondemand::value value; /* the current one */
+    ondemand::value value; /* the current one, unless it is the root: `document` then */
     bool has_value;
+    bool is_at_root;
     const uint8_t *text;   /* what is read; borrows: the caller's or `copy` */
     uint8_t *copy;         /* owns; mapped, bytes_max + padding */
     size_t bytes_max;
@@ -75,6 +76,16 @@ static bool take_value(struct tr_json_reader *reader)
     TR_ASSERT(reader->has_value);
     reader->has_value = false;
     return true;
+}
+
+/* The same for a value of one type. The root, an object or an array, never passes: it is no ondemand::value. */
+static bool take_value_of(struct tr_json_reader *reader, enum tr_json_type type, const char *want)
+{
+    TR_ASSERT(reader->failure != nullptr || reader->has_value);
+    if (reader->failure == nullptr && tr_json_type(reader) != type) {
+        return fail(reader, want);
+    }
+    return take_value(reader);
 }
 
 size_t tr_json_memory_bytes(size_t bytes_max)
@@ -135,19 +146,19 @@ void tr_json_begin_padded(struct tr_json_reader *reader, struct tr_span text)
         (void)fail(reader, "the text is empty");
         return;
     }
-    simdjson::error_code error =
+    const simdjson::error_code error =
         reader->parser.iterate(text.data, text.bytes, text.bytes + simdjson::SIMDJSON_PADDING).get(reader->document);
     if (error != simdjson::SUCCESS) {
         (void)fail(reader, error);
         return;
     }
     reader->text = text.data;
-    error = reader->document.get_value().get(reader->value);
-    if (error != simdjson::SUCCESS) {
-        (void)fail(reader, "want an object or an array");
-        return;
-    }
     reader->has_value = true;
+    reader->is_at_root = true;
+    const enum tr_json_type type = tr_json_type(reader);
+    if (type != TR_JSON_TYPE_OBJECT && type != TR_JSON_TYPE_ARRAY) {
+        (void)fail(reader, "want an object or an array");
+    }
 }
 
 bool tr_json_is_failed(const struct tr_json_reader *reader)
@@ -175,7 +186,8 @@ enum tr_json_type tr_json_type(struct tr_json_reader *reader)
     if (reader->failure != nullptr || !reader->has_value) {
         return TR_JSON_TYPE_FAILED;
     }
-    const simdjson::error_code error = reader->value.type().get(type);
+    const simdjson::error_code error =
+        reader->is_at_root ? reader->document.type().get(type) : reader->value.type().get(type);
     if (error != simdjson::SUCCESS) {
         (void)fail(reader, error);
         return TR_JSON_TYPE_FAILED;
@@ -232,7 +244,9 @@ bool tr_json_enter_object(struct tr_json_reader *reader)
     if (frame == nullptr) {
         return false;
     }
-    simdjson::error_code error = reader->value.get_object().get(object);
+    simdjson::error_code error =
+        reader->is_at_root ? reader->document.get_object().get(object) : reader->value.get_object().get(object);
+    reader->is_at_root = false;
     if (error == simdjson::SUCCESS) {
         error = object.begin().get(frame->member);
     }
@@ -247,7 +261,9 @@ bool tr_json_enter_array(struct tr_json_reader *reader)
     if (frame == nullptr) {
         return false;
     }
-    simdjson::error_code error = reader->value.get_array().get(array);
+    simdjson::error_code error =
+        reader->is_at_root ? reader->document.get_array().get(array) : reader->value.get_array().get(array);
+    reader->is_at_root = false;
     if (error == simdjson::SUCCESS) {
         error = array.begin().get(frame->element);
     }
@@ -332,16 +348,12 @@ struct tr_span tr_json_get_text(struct tr_json_reader *reader)
 {
     const struct tr_span none = {nullptr, 0};
 
-    if (!take_value(reader)) {
+    if (!take_value_of(reader, TR_JSON_TYPE_STRING, "want a string")) {
         return none;
     }
     /* From the value to the next token: the string and white space. */
     std::string_view token = reader->value.raw_json_token();
     std::string_view unescaped;
-    if (token.empty() || token.front() != '"') {
-        (void)fail(reader, "want a string");
-        return none;
-    }
     while (token.size() > 2 && token.back() != '"') {
         token.remove_suffix(1);
     }
@@ -367,12 +379,12 @@ struct tr_span tr_json_get_text(struct tr_json_reader *reader)
 
 struct tr_span tr_json_get_text_or_null(struct tr_json_reader *reader)
 {
-    if (tr_json_type(reader) != TR_JSON_TYPE_NULL) {
-        return reader->failure != nullptr ? tr_span_of(nullptr, 0) : tr_json_get_text(reader);
-    }
     bool is_null = false;
-    const simdjson::error_code error = take_value(reader) ? reader->value.is_null().get(is_null) : simdjson::SUCCESS;
-    if (error != simdjson::SUCCESS || !is_null) {
+
+    if (tr_json_type(reader) != TR_JSON_TYPE_NULL) {
+        return tr_json_get_text(reader);
+    }
+    if (take_value(reader) && (reader->value.is_null().get(is_null) != simdjson::SUCCESS || !is_null)) {
         (void)fail(reader, "want a string or null");
     }
     return tr_span_of(nullptr, 0);
@@ -382,7 +394,7 @@ int64_t tr_json_get_int64(struct tr_json_reader *reader)
 {
     int64_t number = 0;
 
-    if (take_value(reader)) {
+    if (take_value_of(reader, TR_JSON_TYPE_NUMBER, "want an integer")) {
         const simdjson::error_code error = reader->value.get_int64().get(number);
         if (error != simdjson::SUCCESS) {
             (void)fail(reader, "want an integer");
@@ -396,7 +408,7 @@ uint64_t tr_json_get_uint64(struct tr_json_reader *reader)
 {
     uint64_t number = 0;
 
-    if (take_value(reader)) {
+    if (take_value_of(reader, TR_JSON_TYPE_NUMBER, "want an integer from 0 up")) {
         const simdjson::error_code error = reader->value.get_uint64().get(number);
         if (error != simdjson::SUCCESS) {
             (void)fail(reader, "want an integer from 0 up");
@@ -410,7 +422,7 @@ double tr_json_get_double(struct tr_json_reader *reader)
 {
     double number = 0;
 
-    if (take_value(reader)) {
+    if (take_value_of(reader, TR_JSON_TYPE_NUMBER, "want a number")) {
         const simdjson::error_code error = reader->value.get_double().get(number);
         if (error != simdjson::SUCCESS) {
             (void)fail(reader, "want a number");
@@ -424,7 +436,7 @@ bool tr_json_get_bool(struct tr_json_reader *reader)
 {
     bool is_true = false;
 
-    if (take_value(reader)) {
+    if (take_value_of(reader, TR_JSON_TYPE_BOOL, "want true or false")) {
         const simdjson::error_code error = reader->value.get_bool().get(is_true);
         if (error != simdjson::SUCCESS) {
             return fail(reader, "want true or false");
@@ -440,7 +452,9 @@ struct tr_span tr_json_get_raw(struct tr_json_reader *reader)
     if (!take_value(reader)) {
         return tr_span_of(nullptr, 0);
     }
-    const simdjson::error_code error = simdjson::to_json_string(reader->value).get(raw);
+    const simdjson::error_code error = reader->is_at_root ? simdjson::to_json_string(reader->document).get(raw)
+                                                          : simdjson::to_json_string(reader->value).get(raw);
+    reader->is_at_root = false;
     if (error != simdjson::SUCCESS) {
         (void)fail(reader, error);
         return tr_span_of(nullptr, 0);

@@ -47,6 +47,7 @@ struct tr_saved_position {
 struct tr_unit_position {
     uint64_t seq;
     uint64_t log_bytes;  /* bytes of log sequenced up to the unit's end, since start */
+    uint64_t link_epoch; /* of the chunk: which connection, so which server, it was read from */
     bool has_record;     /* false: no record so far in this unit; `record` of an earlier one stands */
     struct tr_log_point record; /* row_count is completed by the collector: rows of that event */
     struct tr_log_point end;
