@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 /* Which library: by its header, never by a file name (a distribution's compatibility package renames one as the other).
  * Connector/C exposes the TLS object through ma_pvio.h, which wants the next two lines before it. */
@@ -27,11 +28,14 @@ typedef unsigned char uchar;
 #define SYSTEM_CA_DIR "/etc/ssl/certs" /* Debian, and most others by a link */
 #define CLIENT_ERROR_SSL 2026          /* CR_SSL_CONNECTION_ERROR of both libraries */
 #define CAPABILITY_SSL 0x800           /* CLIENT_SSL: MySQL internals, "Capability Flags" */
+#define GREETING_VERSION 10            /* Protocol::HandshakeV10 */
 #define CELLS_MAX 128                  /* columns of a result we ask for: information_schema has some 40 */
 
 struct tr_mysql_link {
-    MYSQL mysql; /* owns; initialised while `is_open` or while connecting */
-    bool is_open;
+    MYSQL mysql; /* owns; first, so that the library's callback finds the rest */
+    bool wants_tls;   /* log in inside TLS or not at all */
+    bool is_greeted;  /* the greeting was looked at */
+    bool tls_missing; /* it offers no TLS, and we want it: nothing was sent */
     bool is_raw;
     uint32_t last_error;
     uint32_t column_count;
@@ -72,17 +76,62 @@ bool tr_tls_mode_parse(const char *text, enum tr_tls_mode *mode)
     return false;
 }
 
+#if IS_CONNECTOR_C
+/* Exported by the library and in none of its headers. Mode 0: called after each read, before the bytes are parsed. */
+int ma_pvio_register_callback(my_bool is_on, void (*callback)(int mode, MYSQL *mysql, const uchar *bytes, size_t count))
+    __attribute__((weak));
+
+/*
+ * Connector/C 3.3 takes MYSQL_OPT_SSL_ENFORCE for a wish: to a server whose greeting offers no TLS it logs in in clear
+ * (seen on 3.3.20). Whoever can change the greeting could so read the password. Hence a look at the greeting before the
+ * library sees it; a socket that is shut takes no password. Every MYSQL of the process is a tr_mysql_link's.
+ */
+static void look_at_greeting(int mode, MYSQL *mysql, const uchar *bytes, size_t count)
+{
+    struct tr_mysql_link *link = (struct tr_mysql_link *)(void *)mysql; /* its first member */
+
+    if (mode != 0 || link->is_greeted || count > SIZE_MAX / 2) {
+        return;
+    }
+    link->is_greeted = true;
+    struct tr_cursor cursor = tr_cursor_of(tr_span_of(bytes, count));
+    (void)tr_cursor_take(&cursor, 4); /* packet header */
+    const uint8_t version = tr_cursor_u8(&cursor);
+    if (!link->wants_tls || (!cursor.failed && version != GREETING_VERSION)) {
+        return; /* an error instead of a greeting is the library's to report */
+    }
+    while (!cursor.failed && tr_cursor_u8(&cursor) != 0) { /* server version */
+    }
+    (void)tr_cursor_take(&cursor, 4 + 8 + 1); /* thread id, nonce, filler */
+    const uint16_t capabilities = tr_cursor_u16(&cursor);
+    if (cursor.failed || (capabilities & CAPABILITY_SSL) == 0) {
+        link->tls_missing = !cursor.failed;
+        (void)shutdown((int)mysql_get_socket(mysql), SHUT_RDWR);
+    }
+}
+#endif
+
 enum tr_code tr_mysql_library_open(struct tr_error *err)
 {
     if (mysql_library_init(0, NULL, NULL) != 0) {
         return TR_FAIL(err, TR_ERR_SYSTEM, TR_STOP, "%s does not start: check its installation",
                        tr_mysql_library_name());
     }
+#if IS_CONNECTOR_C
+    if (ma_pvio_register_callback != NULL) {
+        (void)ma_pvio_register_callback(1, look_at_greeting); /* refused: log_in() checks the result */
+    }
+#endif
     return TR_OK;
 }
 
 void tr_mysql_library_close(void)
 {
+#if IS_CONNECTOR_C
+    if (ma_pvio_register_callback != NULL) {
+        (void)ma_pvio_register_callback(0, look_at_greeting);
+    }
+#endif
     mysql_library_end();
 }
 
@@ -106,9 +155,8 @@ enum tr_code tr_mysql_link_open(struct tr_mysql_link **link, const struct tr_mys
     }
     const bool may_go_plain = options->tls == TR_TLS_PREFERRED;
     enum tr_code code = log_in(opened, options, may_go_plain ? TR_TLS_REQUIRED : options->tls, err);
-    /* Asked by its capabilities and not by a message: a failed handshake must never lead to a password in clear. */
-    if (code != TR_OK && may_go_plain && opened->last_error == CLIENT_ERROR_SSL &&
-        (opened->mysql.server_capabilities & CAPABILITY_SSL) == 0) {
+    /* Asked by what the server offers and not by a message: a failed handshake must never lead to a password in clear. */
+    if (code != TR_OK && may_go_plain && opened->tls_missing) {
         TR_COVER("mysql_link.plain_after_tls");
         mysql_close(&opened->mysql);
         code = log_in(opened, options, TR_TLS_DISABLED, err);
@@ -123,7 +171,6 @@ enum tr_code tr_mysql_link_open(struct tr_mysql_link **link, const struct tr_mys
         free(opened);
         return code;
     }
-    opened->is_open = true;
     *link = opened;
     return TR_OK;
 }
@@ -143,9 +190,16 @@ static enum tr_code log_in(struct tr_mysql_link *link, const struct tr_mysql_opt
     if (mysql_init(&link->mysql) == NULL) {
         return TR_FAIL(err, TR_ERR_SYSTEM, TR_STOP, "no memory for a connection");
     }
+    link->wants_tls = tls != TR_TLS_DISABLED;
+    link->is_greeted = false;
+    link->tls_missing = false;
     set_options(&link->mysql, options, tls);
     if (mysql_real_connect(&link->mysql, options->host, options->user, options->password, NULL, options->port, NULL,
                            0) == NULL) {
+        return login_error(link, options, err);
+    }
+    if (link->wants_tls && mysql_get_ssl_cipher(&link->mysql) == NULL) {
+        link->tls_missing = true;
         return login_error(link, options, err);
     }
     link->last_error = 0;
@@ -169,7 +223,12 @@ static void set_options(MYSQL *mysql, const struct tr_mysql_options *options, en
     if (is_given(options->plugin_dir)) {
         (void)mysql_options(mysql, MYSQL_PLUGIN_DIR, options->plugin_dir);
     }
-#if !IS_CONNECTOR_C
+#if IS_CONNECTOR_C
+    if (tls == TR_TLS_DISABLED) { /* no server talks us into sending the password as it is */
+        (void)mysql_options(mysql, MARIADB_OPT_RESTRICTED_AUTH,
+                            "mysql_native_password,caching_sha2_password,sha256_password,client_ed25519");
+    }
+#else
     /* caching_sha2_password over plain TCP: fetch the server's RSA key (Connector/C does so unasked). */
     const bool get_key = true;
     (void)mysql_options(mysql, MYSQL_OPT_GET_SERVER_PUBLIC_KEY, &get_key);
@@ -213,11 +272,17 @@ static enum tr_code login_error(struct tr_mysql_link *link, const struct tr_mysq
 
     link->last_error = mysql_errno(&link->mysql);
     (void)snprintf(what, sizeof(what), "login to %s:%u as \"%s\"", options->host, options->port, options->user);
+    if (link->tls_missing ||
+        (link->last_error == CLIENT_ERROR_SSL && (link->mysql.server_capabilities & CAPABILITY_SSL) == 0)) {
+        link->tls_missing = true;
+        return TR_FAIL(err, TR_ERR_SOURCE_LINK, TR_STOP,
+                       "%s: the server offers no TLS: enable it there, or set database.ssl.mode = disabled", what);
+    }
     if (link->last_error == CLIENT_ERROR_SSL) {
-        const bool offered = (link->mysql.server_capabilities & CAPABILITY_SSL) != 0;
-        return TR_FAIL(err, TR_ERR_SOURCE_LINK, TR_STOP, "%s: TLS failed (%s): %s", what, mysql_error(&link->mysql),
-                       offered ? "check database.ssl.mode, the CA file, and the host name against the certificate"
-                               : "the server offers no TLS; enable it there, or set database.ssl.mode = disabled");
+        return TR_FAIL(err, TR_ERR_SOURCE_LINK, TR_STOP,
+                       "%s: TLS failed (%s): check database.ssl.mode, the CA file, and the host name against the "
+                       "server's certificate",
+                       what, mysql_error(&link->mysql));
     }
     return tr_server_error_of_query(link->last_error, mysql_error(&link->mysql), what, err);
 }

@@ -20,6 +20,7 @@ without a password is made on both, so that any client can log in by TCP.
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -41,6 +42,13 @@ def mysql_is_here():
 def mysql_datadir(name):
     """Where start_mysql(name, ...) keeps its data, seen from outside the root."""
     return os.path.join(MYSQL_ROOT, "tmp", os.path.basename(name.rstrip("/")))
+
+
+def free_port():
+    """A TCP port of 127.0.0.1 that nobody listens on now."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
 
 
 def _read_tail(path, lines=15):
