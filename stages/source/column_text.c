@@ -7,7 +7,8 @@
 
 #define OPTIONS_MAX 65535 /* the servers' limit of ENUM members */
 
-/* What the word at the start of column_type means. `length`: capacity where the word itself decides it. */
+/* What the word at the start of column_type means. `length`: capacity where the word itself decides
+ * it. */
 static const struct type_word {
     const char *word;
     enum tr_column_type type;
@@ -63,8 +64,8 @@ static const struct {
     const char *name;
     enum tr_charset charset;
 } charset_names[] = {
-    {"utf8mb4", TR_CHARSET_UTF8}, {"utf8mb3", TR_CHARSET_UTF8},   {"utf8", TR_CHARSET_UTF8},
-    {"latin1", TR_CHARSET_LATIN1}, {"ascii", TR_CHARSET_ASCII}, {"binary", TR_CHARSET_BINARY},
+    {"utf8mb4", TR_CHARSET_UTF8},  {"utf8mb3", TR_CHARSET_UTF8}, {"utf8", TR_CHARSET_UTF8},
+    {"latin1", TR_CHARSET_LATIN1}, {"ascii", TR_CHARSET_ASCII},  {"binary", TR_CHARSET_BINARY},
 };
 
 /* A text being written, with the room it can need at most. */
@@ -77,14 +78,15 @@ static const struct type_word *find_type(struct tr_span word);
 static bool is_word(struct tr_span text, const char *word);
 static uint32_t parse_numbers(struct tr_cursor *cursor, uint32_t numbers[2]);
 static void apply_numbers(struct tr_column *column, const uint32_t *numbers, uint32_t count);
-static enum tr_code parse_options(struct tr_table *table, struct tr_column *column, struct tr_span rest,
-                                  struct tr_error *err);
+static enum tr_code parse_options(struct tr_table *table, struct tr_column *column,
+                                  struct tr_span rest, struct tr_error *err);
 static bool parse_member(struct tr_cursor *cursor, struct writing *member);
 static uint8_t unescape(uint8_t c);
-static void keep_default(struct tr_table *table, struct tr_column *column, struct tr_span text, bool is_expression);
+static void keep_default(struct tr_table *table, struct tr_column *column, struct tr_span text,
+                         bool is_expression);
 static bool is_current_timestamp(const struct tr_column *column, struct tr_span text);
-static enum tr_code keep_mysql_literal(struct tr_table *table, struct tr_column *column, struct tr_span text,
-                                       struct tr_error *err);
+static enum tr_code keep_mysql_literal(struct tr_table *table, struct tr_column *column,
+                                       struct tr_span text, struct tr_error *err);
 static void write_escaped(struct writing *writing, uint8_t c);
 static bool is_hex_text(struct tr_span text);
 static uint8_t hex_digit(uint8_t c);
@@ -102,11 +104,12 @@ enum tr_charset tr_column_charset(struct tr_span name)
     return TR_CHARSET_OTHER;
 }
 
-enum tr_code tr_column_text_parse_type(struct tr_table *table, struct tr_column *column, struct tr_span text,
-                                       struct tr_error *err)
+enum tr_code tr_column_text_parse_type(struct tr_table *table, struct tr_column *column,
+                                       struct tr_span text, struct tr_error *err)
 {
     size_t word_bytes = 0;
-    while (word_bytes < text.bytes && text.data[word_bytes] != '(' && text.data[word_bytes] != ' ') {
+    while (word_bytes < text.bytes && text.data[word_bytes] != '(' &&
+           text.data[word_bytes] != ' ') {
         word_bytes++;
     }
     const struct type_word *word = find_type(tr_span_of(text.data, word_bytes));
@@ -142,7 +145,8 @@ static const struct type_word *find_type(struct tr_span word)
 
 static bool is_word(struct tr_span text, const char *word)
 {
-    return text.bytes == strlen(word) && strncasecmp((const char *)text.data, word, text.bytes) == 0;
+    return text.bytes == strlen(word) &&
+           strncasecmp((const char *)text.data, word, text.bytes) == 0;
 }
 
 /* "(n)" or "(n,n)" at the cursor; returns how many were there. */
@@ -158,7 +162,8 @@ static uint32_t parse_numbers(struct tr_cursor *cursor, uint32_t numbers[2])
     while (tr_cursor_remaining(cursor) > 0) {
         const uint8_t c = tr_cursor_u8(cursor);
         if (c >= '0' && c <= '9') {
-            numbers[count] = numbers[count] > 100000000 ? numbers[count] : numbers[count] * 10 + (uint32_t)(c - '0');
+            numbers[count] = numbers[count] > 100000000 ? numbers[count]
+                                                        : numbers[count] * 10 + (uint32_t)(c - '0');
         } else if (c == ',' && count == 0) {
             count = 1;
             numbers[1] = 0;
@@ -219,8 +224,8 @@ static void apply_numbers(struct tr_column *column, const uint32_t *numbers, uin
 }
 
 /* ('a','b''c','d\\e'): two passes, the first counts. */
-static enum tr_code parse_options(struct tr_table *table, struct tr_column *column, struct tr_span rest,
-                                  struct tr_error *err)
+static enum tr_code parse_options(struct tr_table *table, struct tr_column *column,
+                                  struct tr_span rest, struct tr_error *err)
 {
     uint8_t *scratch = calloc(1, rest.bytes + 1); /* a member is never longer than its text */
     uint32_t count = 0;
@@ -256,9 +261,10 @@ static enum tr_code parse_options(struct tr_table *table, struct tr_column *colu
     column->option_count = column->options == NULL ? 0 : count;
     free(scratch);
     if (!is_whole) {
-        return TR_FAIL(err, TR_ERR_SCHEMA, TR_STOP, "column %.*s: its member list does not end: %.*s",
-                       (int)column->name.bytes, (const char *)column->name.data,
-                       (int)(rest.bytes < 200 ? rest.bytes : 200), (const char *)rest.data);
+        return TR_FAIL(err, TR_ERR_SCHEMA, TR_STOP,
+                       "column %.*s: its member list does not end: %.*s", (int)column->name.bytes,
+                       (const char *)column->name.data, (int)(rest.bytes < 200 ? rest.bytes : 200),
+                       (const char *)rest.data);
     }
     return TR_OK;
 }
@@ -304,8 +310,9 @@ static uint8_t unescape(uint8_t c)
     }
 }
 
-enum tr_code tr_column_text_parse_default(struct tr_table *table, struct tr_column *column, enum tr_flavor flavor,
-                                          struct tr_span text, struct tr_span extra, struct tr_error *err)
+enum tr_code tr_column_text_parse_default(struct tr_table *table, struct tr_column *column,
+                                          enum tr_flavor flavor, struct tr_span text,
+                                          struct tr_span extra, struct tr_error *err)
 {
     if (text.data == NULL || column->is_generated) {
         return TR_OK;
@@ -330,13 +337,15 @@ enum tr_code tr_column_text_parse_default(struct tr_table *table, struct tr_colu
     }
     /* Numbers and bit literals (b'101') stand bare; whatever else does is an expression. */
     const uint8_t first = text.bytes == 0 ? 0 : text.data[0];
-    const bool is_number = (first >= '0' && first <= '9') || first == '-' || first == '+' || first == '.';
+    const bool is_number =
+        (first >= '0' && first <= '9') || first == '-' || first == '+' || first == '.';
     const bool is_bits = text.bytes >= 3 && first == 'b' && text.data[1] == '\'';
     keep_default(table, column, text, !is_number && !is_bits);
     return TR_OK;
 }
 
-static void keep_default(struct tr_table *table, struct tr_column *column, struct tr_span text, bool is_expression)
+static void keep_default(struct tr_table *table, struct tr_column *column, struct tr_span text,
+                         bool is_expression)
 {
     column->has_default = true;
     column->default_is_expression = is_expression;
@@ -347,18 +356,21 @@ static void keep_default(struct tr_table *table, struct tr_column *column, struc
 static bool is_current_timestamp(const struct tr_column *column, struct tr_span text)
 {
     static const char name[] = "current_timestamp";
-    const bool is_temporal = column->type == TR_COLUMN_DATETIME || column->type == TR_COLUMN_TIMESTAMP;
+    const bool is_temporal =
+        column->type == TR_COLUMN_DATETIME || column->type == TR_COLUMN_TIMESTAMP;
 
     return is_temporal && text.bytes >= sizeof(name) - 1 &&
            strncasecmp((const char *)text.data, name, sizeof(name) - 1) == 0;
 }
 
-/* The bare value as SHOW CREATE TABLE would write it between quotes; binary ones come as 0x… and are padded to N. */
-static enum tr_code keep_mysql_literal(struct tr_table *table, struct tr_column *column, struct tr_span text,
-                                       struct tr_error *err)
+/* The bare value as SHOW CREATE TABLE would write it between quotes; binary ones come as 0x… and
+ * are padded to N. */
+static enum tr_code keep_mysql_literal(struct tr_table *table, struct tr_column *column,
+                                       struct tr_span text, struct tr_error *err)
 {
     const bool is_binary = column->type == TR_COLUMN_BINARY || column->type == TR_COLUMN_VARBINARY;
-    const size_t pad_bytes = column->type == TR_COLUMN_BINARY && column->length <= 255 ? column->length : 0;
+    const size_t pad_bytes =
+        column->type == TR_COLUMN_BINARY && column->length <= 255 ? column->length : 0;
     struct writing writing = {.out = calloc(1, 2 * (text.bytes + pad_bytes) + 1)};
 
     if (writing.out == NULL) {
@@ -367,8 +379,8 @@ static enum tr_code keep_mysql_literal(struct tr_table *table, struct tr_column 
     if (is_binary && is_hex_text(text)) {
         const size_t byte_count = (text.bytes - 2) / 2;
         for (size_t i = 0; i < byte_count; i++) {
-            write_escaped(&writing,
-                          (uint8_t)(hex_digit(text.data[2 + 2 * i]) << 4 | hex_digit(text.data[3 + 2 * i])));
+            write_escaped(&writing, (uint8_t)(hex_digit(text.data[2 + 2 * i]) << 4 |
+                                              hex_digit(text.data[3 + 2 * i])));
         }
         for (size_t i = byte_count; i < pad_bytes; i++) {
             write_escaped(&writing, 0);

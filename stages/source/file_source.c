@@ -10,12 +10,13 @@
 
 #define MAGIC_BYTES 4
 static const uint8_t magic_plain[MAGIC_BYTES] = {0xfe, 'b', 'i', 'n'};
-static const uint8_t magic_encrypted[MAGIC_BYTES] = {0xfd, 'b', 'i', 'n'}; /* MySQL's binlog_encryption */
+static const uint8_t magic_encrypted[MAGIC_BYTES] = {0xfd, 'b', 'i',
+                                                     'n'}; /* MySQL's binlog_encryption */
 
 static enum tr_code open_file(void *self, const struct tr_resume *resume, struct tr_error *err);
 static enum tr_code check_magic(struct tr_file_source *source, struct tr_error *err);
-static enum tr_read read_file(void *self, void *out, size_t room_bytes, int64_t wait_ns, size_t *bytes,
-                              struct tr_error *err);
+static enum tr_read read_file(void *self, void *out, size_t room_bytes, int64_t wait_ns,
+                              size_t *bytes, struct tr_error *err);
 static void close_file(void *self);
 static void wake(void *self);
 
@@ -50,9 +51,9 @@ static enum tr_code open_file(void *self, const struct tr_resume *resume, struct
     source->fd = open(source->path, O_RDONLY | O_CLOEXEC);
     if (source->fd == -1) {
         return TR_FAIL(err, TR_ERR_SYSTEM, TR_STOP, "%s: cannot be opened (%s)", source->path,
-                       errno == ENOENT    ? "there is no such file"
+                       errno == ENOENT   ? "there is no such file"
                        : errno == EACCES ? "permission denied"
-                                          : "check the path");
+                                         : "check the path");
     }
     const enum tr_code code = check_magic(source, err);
     if (code != TR_OK) {
@@ -67,21 +68,23 @@ static enum tr_code check_magic(struct tr_file_source *source, struct tr_error *
     const ssize_t n = read(source->fd, magic, sizeof(magic));
 
     if (n == -1) {
-        return TR_FAIL(err, TR_ERR_SYSTEM, TR_STOP, "%s: cannot be read (error %d)", source->path, errno);
+        return TR_FAIL(err, TR_ERR_SYSTEM, TR_STOP, "%s: cannot be read (error %d)", source->path,
+                       errno);
     }
     if (n == MAGIC_BYTES && memcmp(magic, magic_encrypted, MAGIC_BYTES) == 0) {
         return TR_FAIL(err, TR_ERR_UNSUPPORTED, TR_STOP,
-                       "%s: is encrypted (binlog_encryption): read it through the server", source->path);
+                       "%s: is encrypted (binlog_encryption): read it through the server",
+                       source->path);
     }
     if (n != MAGIC_BYTES || memcmp(magic, magic_plain, MAGIC_BYTES) != 0) {
-        return TR_FAIL(err, TR_ERR_PROTOCOL, TR_STOP, "%s: is no binary log (want the first bytes fe 62 69 6e)",
-                       source->path);
+        return TR_FAIL(err, TR_ERR_PROTOCOL, TR_STOP,
+                       "%s: is no binary log (want the first bytes fe 62 69 6e)", source->path);
     }
     return TR_OK;
 }
 
-static enum tr_read read_file(void *self, void *out, size_t room_bytes, int64_t wait_ns, size_t *bytes,
-                              struct tr_error *err)
+static enum tr_read read_file(void *self, void *out, size_t room_bytes, int64_t wait_ns,
+                              size_t *bytes, struct tr_error *err)
 {
     const struct tr_file_source *source = self;
     const ssize_t n = read(source->fd, out, room_bytes);
@@ -97,7 +100,8 @@ static enum tr_read read_file(void *self, void *out, size_t room_bytes, int64_t 
     if (errno == EINTR) {
         return TR_READ_WOULD_BLOCK;
     }
-    (void)TR_FAIL(err, TR_ERR_SYSTEM, TR_STOP, "%s: cannot be read (error %d)", source->path, errno);
+    (void)TR_FAIL(err, TR_ERR_SYSTEM, TR_STOP, "%s: cannot be read (error %d)", source->path,
+                  errno);
     return TR_READ_ERROR;
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The source port over one binary log file: `tailrace decode`. The magic is checked and consumed by open; reading always
- * begins at the first event.
+ * The source port over one binary log file: `tailrace decode`. The magic is checked and consumed by
+ * open; reading always begins at the first event.
  */
 #ifndef TR_STAGES_SOURCE_FILE_SOURCE_H
 #define TR_STAGES_SOURCE_FILE_SOURCE_H

@@ -29,8 +29,8 @@ static uint32_t read_pieces(struct tr_ingest *ingest, int64_t now_ns);
 static uint32_t read_piece_header(struct tr_ingest *ingest, int64_t now_ns);
 static uint32_t piece_limit(const struct tr_ingest *ingest);
 static void publish_piece(struct tr_ingest *ingest, int64_t now_ns);
-static bool read_port(struct tr_ingest *ingest, uint8_t *out, uint32_t room_bytes, int64_t wait_ns, int64_t now_ns,
-                      uint32_t *bytes);
+static bool read_port(struct tr_ingest *ingest, uint8_t *out, uint32_t room_bytes, int64_t wait_ns,
+                      int64_t now_ns, uint32_t *bytes);
 static void source_ended(struct tr_ingest *ingest);
 static void link_failed(struct tr_ingest *ingest, int64_t now_ns);
 static uint32_t publish_message(struct tr_ingest *ingest, enum tr_chunk_kind kind, int64_t now_ns);
@@ -40,7 +40,8 @@ static bool is_paused(const struct tr_ingest *ingest);
 static void count(struct tr_ingest *ingest, enum tr_metric metric, uint64_t n);
 
 enum tr_code tr_ingest_init(struct tr_ingest *ingest, const struct tr_ingest_options *options,
-                            const struct tr_ingest_rings *rings, struct tr_memory_sum *sum, struct tr_error *err)
+                            const struct tr_ingest_rings *rings, struct tr_memory_sum *sum,
+                            struct tr_error *err)
 {
     *ingest = (struct tr_ingest){.options = *options, .rings = *rings};
     struct tr_ingest_options *own = &ingest->options;
@@ -60,13 +61,14 @@ enum tr_code tr_ingest_init(struct tr_ingest *ingest, const struct tr_ingest_opt
         .wake = wake_port,
         .may_block = !own->non_blocking,
     };
-    const enum tr_code code =
-        tr_pool_init(&ingest->pool, "chunks of ingest", own->chunk_count, sizeof(struct tr_chunk), err);
+    const enum tr_code code = tr_pool_init(&ingest->pool, "chunks of ingest", own->chunk_count,
+                                           sizeof(struct tr_chunk), err);
     if (code != TR_OK) {
         return code;
     }
     if (sum != NULL) {
-        tr_memory_sum_add(sum, "chunks of ingest", (uint64_t)own->chunk_count * sizeof(struct tr_chunk));
+        tr_memory_sum_add(sum, "chunks of ingest",
+                          (uint64_t)own->chunk_count * sizeof(struct tr_chunk));
     }
     return TR_OK;
 }
@@ -86,7 +88,8 @@ uint32_t tr_ingest_step(void *self, int64_t now_ns)
     uint32_t work = collect_returns(ingest);
 
     /* Acquire, pairs with tr_ingest_stop(): what the caller did before it asked is visible. */
-    if (atomic_load_explicit(&ingest->stopping, memory_order_acquire) && ingest->state < TR_INGEST_ENDING) {
+    if (atomic_load_explicit(&ingest->stopping, memory_order_acquire) &&
+        ingest->state < TR_INGEST_ENDING) {
         ingest->whole_bytes = ingest->state == TR_INGEST_PIECES ? 0 : ingest->whole_bytes;
         source_ended(ingest);
         work++;
@@ -115,7 +118,8 @@ bool tr_ingest_has_work(void *self)
     struct tr_ingest *ingest = self;
 
     /* Acquire, pairs with tr_ingest_stop(). */
-    if (atomic_load_explicit(&ingest->stopping, memory_order_acquire) && ingest->state != TR_INGEST_ENDED) {
+    if (atomic_load_explicit(&ingest->stopping, memory_order_acquire) &&
+        ingest->state != TR_INGEST_ENDED) {
         return true;
     }
     for (uint32_t i = 0; i < ingest->rings.return_count; i++) {
@@ -148,7 +152,8 @@ static uint32_t collect_returns(struct tr_ingest *ingest)
         void *slots;
         uint64_t slot_count;
         /* Bounded: at most all chunks of the pool are in the rings. */
-        while ((slot_count = tr_ring_peek(ingest->rings.returns[i], ingest->options.chunk_count, &slots)) > 0) {
+        while ((slot_count = tr_ring_peek(ingest->rings.returns[i], ingest->options.chunk_count,
+                                          &slots)) > 0) {
             for (uint64_t k = 0; k < slot_count; k++) {
                 struct tr_chunk *chunk = ((struct tr_chunk **)slots)[k];
                 TR_CHECK_MAGIC(chunk, TR_CHUNK_MAGIC);
@@ -160,7 +165,8 @@ static uint32_t collect_returns(struct tr_ingest *ingest)
         }
     }
     if (work > 0 && ingest->options.metrics != NULL) {
-        tr_metric_set(ingest->options.metrics, TR_METRIC_INGEST_CHUNKS_FREE, ingest->pool.free_count);
+        tr_metric_set(ingest->options.metrics, TR_METRIC_INGEST_CHUNKS_FREE,
+                      ingest->pool.free_count);
     }
     return work;
 }
@@ -186,7 +192,8 @@ static uint32_t connect_link(struct tr_ingest *ingest, int64_t now_ns)
 {
     const struct tr_source_port *port = ingest->options.port;
 
-    if (!ingest->was_connected && ingest->retry_count > 0 && now_ns >= ingest->startup_deadline_ns) {
+    if (!ingest->was_connected && ingest->retry_count > 0 &&
+        now_ns >= ingest->startup_deadline_ns) {
         ingest->has_fault = true; /* `error` is the last attempt's */
         source_ended(ingest);
         return 1;
@@ -210,9 +217,12 @@ static uint32_t connect_link(struct tr_ingest *ingest, int64_t now_ns)
     ingest->hand_on_due = false;
     ingest->state = TR_INGEST_EVENTS;
     count(ingest, TR_METRIC_INGEST_CONNECTS, 1);
-    TR_LOG(TR_LOG_INFO, "source.connected", TR_UINT("link_epoch", ingest->link_epoch),
-           TR_TEXT("file", ingest->resume->point.file), TR_UINT("pos", ingest->resume->point.pos),
-           TR_TEXT("by", ingest->resume->gtids != NULL && !tr_gtid_set_is_empty(ingest->resume->gtids) ? "gtid" : "file"));
+    TR_LOG(
+        TR_LOG_INFO, "source.connected", TR_UINT("link_epoch", ingest->link_epoch),
+        TR_TEXT("file", ingest->resume->point.file), TR_UINT("pos", ingest->resume->point.pos),
+        TR_TEXT("by", ingest->resume->gtids != NULL && !tr_gtid_set_is_empty(ingest->resume->gtids)
+                          ? "gtid"
+                          : "file"));
     return 1;
 }
 
@@ -228,16 +238,18 @@ static void connect_failed(struct tr_ingest *ingest, int64_t now_ns)
     if (!ingest->was_connected && ingest->retry_at_ns > ingest->startup_deadline_ns) {
         ingest->retry_at_ns = ingest->startup_deadline_ns;
     }
-    TR_LOG(TR_LOG_WARN, "link.retry", TR_UINT("attempt", ingest->retry_count), TR_INT("delay_ms", delay_ms),
-           TR_TEXT("error", ingest->error.text));
+    TR_LOG(TR_LOG_WARN, "link.retry", TR_UINT("attempt", ingest->retry_count),
+           TR_INT("delay_ms", delay_ms), TR_TEXT("error", ingest->error.text));
 }
 
-/* Doubling, capped, with equal jitter: between half of the delay and all of it. Counts the attempt. */
+/* Doubling, capped, with equal jitter: between half of the delay and all of it. Counts the attempt.
+ */
 static int64_t next_backoff_ms(struct tr_ingest *ingest)
 {
     const uint32_t doublings = ingest->retry_count < 20 ? ingest->retry_count : 20;
     int64_t delay_ms = ingest->options.backoff_ms_min << doublings;
-    delay_ms = delay_ms < ingest->options.backoff_ms_max ? delay_ms : ingest->options.backoff_ms_max;
+    delay_ms =
+        delay_ms < ingest->options.backoff_ms_max ? delay_ms : ingest->options.backoff_ms_max;
     ingest->retry_count++;
 
     /* splitmix64 (Steele, Lea, Flood 2014) */
@@ -291,7 +303,8 @@ static uint32_t read_events(struct tr_ingest *ingest, int64_t now_ns)
     return wait_ns > 0 ? 1 : 0; /* that wait was our idling */
 }
 
-/* Finds the end of the last whole event of the open chunk. Sets `error` when the stream ends or is not one. */
+/* Finds the end of the last whole event of the open chunk. Sets `error` when the stream ends or is
+ * not one. */
 static void scan_events(struct tr_ingest *ingest)
 {
     struct tr_chunk *chunk = ingest->open;
@@ -317,7 +330,8 @@ static void scan_events(struct tr_ingest *ingest)
             }
             return;
         case TR_FRAME_EOF:
-            (void)TR_FAIL(&ingest->error, TR_ERR_SOURCE_LINK, TR_RECONNECT, "the server ended the dump (EOF packet)");
+            (void)TR_FAIL(&ingest->error, TR_ERR_SOURCE_LINK, TR_RECONNECT,
+                          "the server ended the dump (EOF packet)");
             return;
         case TR_FRAME_ERROR:
             TR_COVER("ingest.server_error");
@@ -332,7 +346,8 @@ static void scan_events(struct tr_ingest *ingest)
     }
 }
 
-/* Publishes the whole events of the open chunk; the tail moves into a new one. False: no chunk for the tail yet. */
+/* Publishes the whole events of the open chunk; the tail moves into a new one. False: no chunk for
+ * the tail yet. */
 static bool hand_on(struct tr_ingest *ingest, int64_t now_ns)
 {
     struct tr_chunk *full = ingest->open;
@@ -351,7 +366,8 @@ static bool hand_on(struct tr_ingest *ingest, int64_t now_ns)
     }
     full->used_bytes = ingest->whole_bytes;
     publish_chunk(ingest, full, now_ns);
-    const bool rescan = ingest->hand_on_due && next != NULL; /* a large event may be what stopped the scan */
+    const bool rescan =
+        ingest->hand_on_due && next != NULL; /* a large event may be what stopped the scan */
     ingest->open = next;
     ingest->whole_bytes = 0;
     ingest->hand_on_due = false;
@@ -422,9 +438,11 @@ static uint32_t read_pieces(struct tr_ingest *ingest, int64_t now_ns)
     }
     struct tr_chunk *chunk = ingest->open;
     const uint32_t limit_bytes = piece_limit(ingest) - chunk->used_bytes;
-    const uint32_t room_bytes = limit_bytes < pieces->packet_bytes ? limit_bytes : pieces->packet_bytes;
+    const uint32_t room_bytes =
+        limit_bytes < pieces->packet_bytes ? limit_bytes : pieces->packet_bytes;
     uint32_t bytes;
-    if (!read_port(ingest, chunk->bytes + chunk->used_bytes, room_bytes, ingest->options.wait_ns, now_ns, &bytes)) {
+    if (!read_port(ingest, chunk->bytes + chunk->used_bytes, room_bytes, ingest->options.wait_ns,
+                   now_ns, &bytes)) {
         return 1;
     }
     chunk->used_bytes += bytes;
@@ -439,8 +457,9 @@ static uint32_t read_piece_header(struct tr_ingest *ingest, int64_t now_ns)
     struct tr_packet_pieces *pieces = &ingest->pieces;
     uint32_t bytes;
 
-    if (!read_port(ingest, pieces->header + pieces->header_bytes, TR_PACKET_HEADER_BYTES - pieces->header_bytes,
-                   ingest->options.wait_ns, now_ns, &bytes)) {
+    if (!read_port(ingest, pieces->header + pieces->header_bytes,
+                   TR_PACKET_HEADER_BYTES - pieces->header_bytes, ingest->options.wait_ns, now_ns,
+                   &bytes)) {
         return 1;
     }
     pieces->header_bytes += bytes;
@@ -453,11 +472,13 @@ static uint32_t read_piece_header(struct tr_ingest *ingest, int64_t now_ns)
     return bytes > 0 || ingest->options.wait_ns > 0 ? 1 : 0;
 }
 
-/* How many bytes the open piece takes: all that fit, but never so many that fewer than the minimum remain for the last. */
+/* How many bytes the open piece takes: all that fit, but never so many that fewer than the minimum
+ * remain for the last. */
 static uint32_t piece_limit(const struct tr_ingest *ingest)
 {
     const struct tr_packet_pieces *pieces = &ingest->pieces;
-    const uint64_t before_bytes = pieces->done_bytes - pieces->stash_bytes - ingest->open->used_bytes;
+    const uint64_t before_bytes =
+        pieces->done_bytes - pieces->stash_bytes - ingest->open->used_bytes;
     const uint64_t left_bytes = pieces->event_bytes - before_bytes;
 
     if (ingest->open->piece != TR_PIECE_FIRST && left_bytes <= TR_CHUNK_BYTES) {
@@ -470,7 +491,8 @@ static uint32_t piece_limit(const struct tr_ingest *ingest)
 static void publish_piece(struct tr_ingest *ingest, int64_t now_ns)
 {
     struct tr_chunk *chunk = ingest->open;
-    const bool is_last = ingest->pieces.done_bytes == ingest->pieces.event_bytes && ingest->pieces.stash_bytes == 0;
+    const bool is_last =
+        ingest->pieces.done_bytes == ingest->pieces.event_bytes && ingest->pieces.stash_bytes == 0;
 
     if (is_last) {
         TR_ASSERT(chunk->piece != TR_PIECE_FIRST);
@@ -480,9 +502,10 @@ static void publish_piece(struct tr_ingest *ingest, int64_t now_ns)
     publish_chunk(ingest, chunk, now_ns);
 }
 
-/* One read of the port. False: the link ended and the state has changed. `bytes` 0: nothing there. */
-static bool read_port(struct tr_ingest *ingest, uint8_t *out, uint32_t room_bytes, int64_t wait_ns, int64_t now_ns,
-                      uint32_t *bytes)
+/* One read of the port. False: the link ended and the state has changed. `bytes` 0: nothing there.
+ */
+static bool read_port(struct tr_ingest *ingest, uint8_t *out, uint32_t room_bytes, int64_t wait_ns,
+                      int64_t now_ns, uint32_t *bytes)
 {
     const struct tr_source_port *port = ingest->options.port;
     size_t read_bytes = 0;
@@ -499,7 +522,8 @@ static bool read_port(struct tr_ingest *ingest, uint8_t *out, uint32_t room_byte
         count(ingest, TR_METRIC_INGEST_BYTES, read_bytes);
         return true;
     case TR_READ_WOULD_BLOCK:
-        if (ingest->options.silence_ns == 0 || now_ns - ingest->heard_ns < ingest->options.silence_ns) {
+        if (ingest->options.silence_ns == 0 ||
+            now_ns - ingest->heard_ns < ingest->options.silence_ns) {
             return true;
         }
         TR_COVER("ingest.silence");
@@ -508,19 +532,22 @@ static bool read_port(struct tr_ingest *ingest, uint8_t *out, uint32_t room_byte
                       (now_ns - ingest->heard_ns) / TR_NS_PER_MS);
         break;
     case TR_READ_END: {
-        const bool inside = ingest->state == TR_INGEST_PIECES ||
-                            (ingest->open != NULL && ingest->open->used_bytes > ingest->whole_bytes);
+        const bool inside =
+            ingest->state == TR_INGEST_PIECES ||
+            (ingest->open != NULL && ingest->open->used_bytes > ingest->whole_bytes);
         if (port->framing == TR_FRAMING_EVENTS && !inside) {
             source_ended(ingest);
             return false;
         }
         if (port->framing == TR_FRAMING_EVENTS) {
             (void)TR_FAIL(&ingest->error, TR_ERR_PROTOCOL, TR_STOP,
-                          "the file ends inside an event, %" PRIu64 " bytes after its magic: it is cut or still being "
+                          "the file ends inside an event, %" PRIu64
+                          " bytes after its magic: it is cut or still being "
                           "written",
                           ingest->read_bytes);
         } else {
-            (void)TR_FAIL(&ingest->error, TR_ERR_SOURCE_LINK, TR_RECONNECT, "the server closed the connection");
+            (void)TR_FAIL(&ingest->error, TR_ERR_SOURCE_LINK, TR_RECONNECT,
+                          "the server closed the connection");
         }
         break;
     }
@@ -565,7 +592,8 @@ static void link_failed(struct tr_ingest *ingest, int64_t now_ns)
     }
 }
 
-/* Publishes what whole events there are, then the message. The open chunk carries it when it holds nothing whole. */
+/* Publishes what whole events there are, then the message. The open chunk carries it when it holds
+ * nothing whole. */
 static uint32_t publish_message(struct tr_ingest *ingest, enum tr_chunk_kind kind, int64_t now_ns)
 {
     if (ingest->whole_bytes > 0) {
@@ -588,7 +616,8 @@ static uint32_t publish_message(struct tr_ingest *ingest, enum tr_chunk_kind kin
     if (kind == TR_CHUNK_END) {
         ingest->state = TR_INGEST_ENDED;
         if (ingest->has_fault) {
-            tr_fault_raise(ingest->options.fault, &ingest->error); /* before END: whoever sees the end sees why */
+            tr_fault_raise(ingest->options.fault,
+                           &ingest->error); /* before END: whoever sees the end sees why */
         }
     } else {
         ingest->state = TR_INGEST_AWAIT_RESUME;
@@ -633,14 +662,17 @@ static void publish_chunk(struct tr_ingest *ingest, struct tr_chunk *chunk, int6
         tr_doorbell_ring(ingest->rings.sequencer_bell);
     }
     if (ingest->options.metrics != NULL) {
-        tr_metric_set(ingest->options.metrics, TR_METRIC_INGEST_CHUNKS_FREE, ingest->pool.free_count);
+        tr_metric_set(ingest->options.metrics, TR_METRIC_INGEST_CHUNKS_FREE,
+                      ingest->pool.free_count);
     }
 }
 
 static bool is_paused(const struct tr_ingest *ingest)
 {
-    /* Acquire, pairs with the sequencer's release: harmless if seen late, one more chunk is read. */
-    return ingest->options.paused != NULL && atomic_load_explicit(ingest->options.paused, memory_order_acquire);
+    /* Acquire, pairs with the sequencer's release: harmless if seen late, one more chunk is read.
+     */
+    return ingest->options.paused != NULL &&
+           atomic_load_explicit(ingest->options.paused, memory_order_acquire);
 }
 
 static void count(struct tr_ingest *ingest, enum tr_metric metric, uint64_t n)

@@ -6,8 +6,9 @@
 #include <string.h>
 #include <sys/socket.h>
 
-/* Which library: by its header, never by a file name (a distribution's compatibility package renames one as the other).
- * Connector/C exposes the TLS object through ma_pvio.h, which wants the next two lines before it. */
+/* Which library: by its header, never by a file name (a distribution's compatibility package
+ * renames one as the other). Connector/C exposes the TLS object through ma_pvio.h, which wants the
+ * next two lines before it. */
 #define HAVE_TLS 1
 #include <mysql.h>
 #if defined(MARIADB_PACKAGE_VERSION) || defined(MARIADB_BASE_VERSION)
@@ -29,10 +30,10 @@ typedef unsigned char uchar;
 #define CLIENT_ERROR_SSL 2026          /* CR_SSL_CONNECTION_ERROR of both libraries */
 #define CAPABILITY_SSL 0x800           /* CLIENT_SSL: MySQL internals, "Capability Flags" */
 #define GREETING_VERSION 10            /* Protocol::HandshakeV10 */
-#define CELLS_MAX 128                  /* columns of a result we ask for: information_schema has some 40 */
+#define CELLS_MAX 128 /* columns of a result we ask for: information_schema has some 40 */
 
 struct tr_mysql_link {
-    MYSQL mysql; /* owns; first, so that the library's callback finds the rest */
+    MYSQL mysql;      /* owns; first, so that the library's callback finds the rest */
     bool wants_tls;   /* log in inside TLS or not at all */
     bool is_greeted;  /* the greeting was looked at */
     bool tls_missing; /* it offers no TLS, and we want it: nothing was sent */
@@ -47,22 +48,26 @@ static const struct {
     const char *word;
     enum tr_tls_mode mode;
 } tls_words[] = {
-    {"disabled", TR_TLS_DISABLED},    {"disable", TR_TLS_DISABLED},
-    {"preferred", TR_TLS_PREFERRED},  {"required", TR_TLS_REQUIRED},
-    {"trust", TR_TLS_REQUIRED},       {"verify_ca", TR_TLS_VERIFY_CA},
-    {"verify-ca", TR_TLS_VERIFY_CA},  {"verify_identity", TR_TLS_VERIFY_IDENTITY},
+    {"disabled", TR_TLS_DISABLED},
+    {"disable", TR_TLS_DISABLED},
+    {"preferred", TR_TLS_PREFERRED},
+    {"required", TR_TLS_REQUIRED},
+    {"trust", TR_TLS_REQUIRED},
+    {"verify_ca", TR_TLS_VERIFY_CA},
+    {"verify-ca", TR_TLS_VERIFY_CA},
+    {"verify_identity", TR_TLS_VERIFY_IDENTITY},
     {"verify-full", TR_TLS_VERIFY_IDENTITY},
 };
 
-static enum tr_code log_in(struct tr_mysql_link *link, const struct tr_mysql_options *options, enum tr_tls_mode tls,
-                           struct tr_error *err);
+static enum tr_code log_in(struct tr_mysql_link *link, const struct tr_mysql_options *options,
+                           enum tr_tls_mode tls, struct tr_error *err);
 static void set_options(MYSQL *mysql, const struct tr_mysql_options *options, enum tr_tls_mode tls);
 static void set_tls(MYSQL *mysql, const struct tr_mysql_options *options, enum tr_tls_mode tls);
 static enum tr_code login_error(struct tr_mysql_link *link, const struct tr_mysql_options *options,
                                 struct tr_error *err);
 static enum tr_code query_error(struct tr_mysql_link *link, const char *sql, struct tr_error *err);
-static enum tr_code hand_out_rows(struct tr_mysql_link *link, MYSQL_RES *result, tr_query_on_row *on_row,
-                                  void *row_self, struct tr_error *err);
+static enum tr_code hand_out_rows(struct tr_mysql_link *link, MYSQL_RES *result,
+                                  tr_query_on_row *on_row, void *row_self, struct tr_error *err);
 static bool is_given(const char *text);
 
 bool tr_tls_mode_parse(const char *text, enum tr_tls_mode *mode)
@@ -77,14 +82,17 @@ bool tr_tls_mode_parse(const char *text, enum tr_tls_mode *mode)
 }
 
 #if IS_CONNECTOR_C
-/* Exported by the library and in none of its headers. Mode 0: called after each read, before the bytes are parsed. */
-int ma_pvio_register_callback(my_bool is_on, void (*callback)(int mode, MYSQL *mysql, const uchar *bytes, size_t count))
+/* Exported by the library and in none of its headers. Mode 0: called after each read, before the
+ * bytes are parsed. */
+int ma_pvio_register_callback(my_bool is_on, void (*callback)(int mode, MYSQL *mysql,
+                                                              const uchar *bytes, size_t count))
     __attribute__((weak));
 
 /*
- * Connector/C 3.3 takes MYSQL_OPT_SSL_ENFORCE for a wish: to a server whose greeting offers no TLS it logs in in clear
- * (seen on 3.3.20). Whoever can change the greeting could so read the password. Hence a look at the greeting before the
- * library sees it; a socket that is shut takes no password. Every MYSQL of the process is a tr_mysql_link's.
+ * Connector/C 3.3 takes MYSQL_OPT_SSL_ENFORCE for a wish: to a server whose greeting offers no TLS
+ * it logs in in clear (seen on 3.3.20). Whoever can change the greeting could so read the password.
+ * Hence a look at the greeting before the library sees it; a socket that is shut takes no password.
+ * Every MYSQL of the process is a tr_mysql_link's.
  */
 static void look_at_greeting(int mode, MYSQL *mysql, const uchar *bytes, size_t count)
 {
@@ -119,7 +127,8 @@ enum tr_code tr_mysql_library_open(struct tr_error *err)
     }
 #if IS_CONNECTOR_C
     if (ma_pvio_register_callback != NULL) {
-        (void)ma_pvio_register_callback(1, look_at_greeting); /* refused: log_in() checks the result */
+        (void)ma_pvio_register_callback(1,
+                                        look_at_greeting); /* refused: log_in() checks the result */
     }
 #endif
     return TR_OK;
@@ -155,15 +164,19 @@ enum tr_code tr_mysql_link_open(struct tr_mysql_link **link, const struct tr_mys
     }
     const bool may_go_plain = options->tls == TR_TLS_PREFERRED;
     enum tr_code code = log_in(opened, options, may_go_plain ? TR_TLS_REQUIRED : options->tls, err);
-    /* Asked by what the server offers and not by a message: a failed handshake must never lead to a password in clear. */
+    /* Asked by what the server offers and not by a message: a failed handshake must never lead to a
+     * password in clear. */
     if (code != TR_OK && may_go_plain && opened->tls_missing) {
         TR_COVER("mysql_link.plain_after_tls");
         mysql_close(&opened->mysql);
         code = log_in(opened, options, TR_TLS_DISABLED, err);
         if (code == TR_OK) {
-            TR_LOG(TR_LOG_WARN, "source.tls_missing", TR_TEXT("host", options->host), TR_UINT("port", options->port),
-                   TR_TEXT("remedy", "the server offers no TLS and database.ssl.mode = preferred: going on in clear; "
-                                     "set it to disabled to silence this, or enable TLS on the server"));
+            TR_LOG(TR_LOG_WARN, "source.tls_missing", TR_TEXT("host", options->host),
+                   TR_UINT("port", options->port),
+                   TR_TEXT("remedy",
+                           "the server offers no TLS and database.ssl.mode = preferred: going on "
+                           "in clear; "
+                           "set it to disabled to silence this, or enable TLS on the server"));
         }
     }
     if (code != TR_OK) {
@@ -184,8 +197,8 @@ void tr_mysql_link_close(struct tr_mysql_link *link)
     free(link);
 }
 
-static enum tr_code log_in(struct tr_mysql_link *link, const struct tr_mysql_options *options, enum tr_tls_mode tls,
-                           struct tr_error *err)
+static enum tr_code log_in(struct tr_mysql_link *link, const struct tr_mysql_options *options,
+                           enum tr_tls_mode tls, struct tr_error *err)
 {
     if (mysql_init(&link->mysql) == NULL) {
         return TR_FAIL(err, TR_ERR_SYSTEM, TR_STOP, "no memory for a connection");
@@ -194,8 +207,8 @@ static enum tr_code log_in(struct tr_mysql_link *link, const struct tr_mysql_opt
     link->is_greeted = false;
     link->tls_missing = false;
     set_options(&link->mysql, options, tls);
-    if (mysql_real_connect(&link->mysql, options->host, options->user, options->password, NULL, options->port, NULL,
-                           0) == NULL) {
+    if (mysql_real_connect(&link->mysql, options->host, options->user, options->password, NULL,
+                           options->port, NULL, 0) == NULL) {
         return login_error(link, options, err);
     }
     if (link->wants_tls && mysql_get_ssl_cipher(&link->mysql) == NULL) {
@@ -210,10 +223,12 @@ static void set_options(MYSQL *mysql, const struct tr_mysql_options *options, en
 {
     const uint32_t connect_ms =
         options->connect_timeout_ms == 0 ? CONNECT_TIMEOUT_MS_DEFAULT : options->connect_timeout_ms;
-    const uint32_t query_ms = options->query_timeout_ms == 0 ? QUERY_TIMEOUT_MS_DEFAULT : options->query_timeout_ms;
+    const uint32_t query_ms =
+        options->query_timeout_ms == 0 ? QUERY_TIMEOUT_MS_DEFAULT : options->query_timeout_ms;
     const unsigned int connect_s = connect_ms / 1000 + (connect_ms % 1000 != 0);
     const unsigned int query_s = query_ms / 1000 + (query_ms % 1000 != 0);
-    const unsigned int protocol = MYSQL_PROTOCOL_TCP; /* "localhost" too: no socket file behind our back */
+    const unsigned int protocol =
+        MYSQL_PROTOCOL_TCP; /* "localhost" too: no socket file behind our back */
 
     (void)mysql_options(mysql, MYSQL_OPT_CONNECT_TIMEOUT, &connect_s);
     (void)mysql_options(mysql, MYSQL_OPT_READ_TIMEOUT, &query_s);
@@ -225,11 +240,13 @@ static void set_options(MYSQL *mysql, const struct tr_mysql_options *options, en
     }
 #if IS_CONNECTOR_C
     if (tls == TR_TLS_DISABLED) { /* no server talks us into sending the password as it is */
-        (void)mysql_options(mysql, MARIADB_OPT_RESTRICTED_AUTH,
-                            "mysql_native_password,caching_sha2_password,sha256_password,client_ed25519");
+        (void)mysql_options(
+            mysql, MARIADB_OPT_RESTRICTED_AUTH,
+            "mysql_native_password,caching_sha2_password,sha256_password,client_ed25519");
     }
 #else
-    /* caching_sha2_password over plain TCP: fetch the server's RSA key (Connector/C does so unasked). */
+    /* caching_sha2_password over plain TCP: fetch the server's RSA key (Connector/C does so
+     * unasked). */
     const bool get_key = true;
     (void)mysql_options(mysql, MYSQL_OPT_GET_SERVER_PUBLIC_KEY, &get_key);
 #endif
@@ -259,8 +276,9 @@ static void set_tls(MYSQL *mysql, const struct tr_mysql_options *options, enum t
 #else
     const unsigned int mode = tls == TR_TLS_DISABLED          ? SSL_MODE_DISABLED
                               : tls == TR_TLS_VERIFY_IDENTITY ? SSL_MODE_VERIFY_IDENTITY
-                              : tls == TR_TLS_VERIFY_CA || is_given(options->ca_path) ? SSL_MODE_VERIFY_CA
-                                                                                      : SSL_MODE_REQUIRED;
+                              : tls == TR_TLS_VERIFY_CA || is_given(options->ca_path)
+                                  ? SSL_MODE_VERIFY_CA
+                                  : SSL_MODE_REQUIRED;
     (void)mysql_options(mysql, MYSQL_OPT_SSL_MODE, &mode);
 #endif
 }
@@ -271,24 +289,28 @@ static enum tr_code login_error(struct tr_mysql_link *link, const struct tr_mysq
     char what[512];
 
     link->last_error = mysql_errno(&link->mysql);
-    (void)snprintf(what, sizeof(what), "login to %s:%u as \"%s\"", options->host, options->port, options->user);
-    if (link->tls_missing ||
-        (link->last_error == CLIENT_ERROR_SSL && (link->mysql.server_capabilities & CAPABILITY_SSL) == 0)) {
+    (void)snprintf(what, sizeof(what), "login to %s:%u as \"%s\"", options->host, options->port,
+                   options->user);
+    if (link->tls_missing || (link->last_error == CLIENT_ERROR_SSL &&
+                              (link->mysql.server_capabilities & CAPABILITY_SSL) == 0)) {
         link->tls_missing = true;
-        return TR_FAIL(err, TR_ERR_SOURCE_LINK, TR_STOP,
-                       "%s: the server offers no TLS: enable it there, or set database.ssl.mode = disabled", what);
+        return TR_FAIL(
+            err, TR_ERR_SOURCE_LINK, TR_STOP,
+            "%s: the server offers no TLS: enable it there, or set database.ssl.mode = disabled",
+            what);
     }
     if (link->last_error == CLIENT_ERROR_SSL) {
         return TR_FAIL(err, TR_ERR_SOURCE_LINK, TR_STOP,
-                       "%s: TLS failed (%s): check database.ssl.mode, the CA file, and the host name against the "
+                       "%s: TLS failed (%s): check database.ssl.mode, the CA file, and the host "
+                       "name against the "
                        "server's certificate",
                        what, mysql_error(&link->mysql));
     }
     return tr_server_error_of_query(link->last_error, mysql_error(&link->mysql), what, err);
 }
 
-enum tr_code tr_mysql_link_query(struct tr_mysql_link *link, const char *sql, tr_query_on_row *on_row, void *row_self,
-                                 struct tr_error *err)
+enum tr_code tr_mysql_link_query(struct tr_mysql_link *link, const char *sql,
+                                 tr_query_on_row *on_row, void *row_self, struct tr_error *err)
 {
     TR_ASSERT(!link->is_raw);
     link->last_error = 0;
@@ -311,15 +333,16 @@ enum tr_code tr_mysql_link_query(struct tr_mysql_link *link, const char *sql, tr
     return code;
 }
 
-static enum tr_code hand_out_rows(struct tr_mysql_link *link, MYSQL_RES *result, tr_query_on_row *on_row,
-                                  void *row_self, struct tr_error *err)
+static enum tr_code hand_out_rows(struct tr_mysql_link *link, MYSQL_RES *result,
+                                  tr_query_on_row *on_row, void *row_self, struct tr_error *err)
 {
     const unsigned int count = mysql_num_fields(result);
     const MYSQL_FIELD *fields = mysql_fetch_fields(result);
     MYSQL_ROW row;
 
     if (count > CELLS_MAX) {
-        return TR_FAIL(err, TR_ERR_UNSUPPORTED, TR_STOP, "a result of %u columns: at most %u are read", count, CELLS_MAX);
+        return TR_FAIL(err, TR_ERR_UNSUPPORTED, TR_STOP,
+                       "a result of %u columns: at most %u are read", count, CELLS_MAX);
     }
     for (unsigned int i = 0; i < count; i++) {
         link->columns[i] = tr_span_of_text(fields[i].name);
@@ -364,7 +387,8 @@ const char *tr_mysql_link_version(const struct tr_mysql_link *link)
 
 enum tr_flavor tr_mysql_link_flavor(const struct tr_mysql_link *link)
 {
-    return strstr(tr_mysql_link_version(link), "MariaDB") != NULL ? TR_FLAVOR_MARIADB : TR_FLAVOR_MYSQL;
+    return strstr(tr_mysql_link_version(link), "MariaDB") != NULL ? TR_FLAVOR_MARIADB
+                                                                  : TR_FLAVOR_MYSQL;
 }
 
 uint32_t tr_mysql_link_version_number(const struct tr_mysql_link *link)
@@ -377,7 +401,8 @@ uint32_t tr_mysql_version_number(const char *version)
     static const char old_prefix[] = "5.5.5-"; /* MariaDB 10 puts it before its own */
     unsigned int parts[3] = {0};
 
-    if (strstr(version, "MariaDB") != NULL && strncmp(version, old_prefix, sizeof(old_prefix) - 1) == 0) {
+    if (strstr(version, "MariaDB") != NULL &&
+        strncmp(version, old_prefix, sizeof(old_prefix) - 1) == 0) {
         version += sizeof(old_prefix) - 1;
     }
     for (size_t i = 0; i < 3; i++) {
@@ -400,7 +425,8 @@ const char *tr_mysql_link_tls(struct tr_mysql_link *link)
     return cipher == NULL ? "none" : cipher;
 }
 
-enum tr_code tr_mysql_link_take_raw(struct tr_mysql_link *link, struct tr_mysql_raw *raw, struct tr_error *err)
+enum tr_code tr_mysql_link_take_raw(struct tr_mysql_link *link, struct tr_mysql_raw *raw,
+                                    struct tr_error *err)
 {
 #if IS_CONNECTOR_C
     const struct st_ma_pvio *pvio = link->mysql.net.pvio;
@@ -409,10 +435,11 @@ enum tr_code tr_mysql_link_take_raw(struct tr_mysql_link *link, struct tr_mysql_
     raw->ssl = pvio != NULL && pvio->ctls != NULL ? pvio->ctls->ssl : NULL;
 #else
     if (mysql_get_ssl_cipher(&link->mysql) != NULL) {
-        return TR_FAIL(err, TR_ERR_UNSUPPORTED, TR_STOP,
-                       "reading the log over TLS needs MariaDB Connector/C: this build uses %s; build with "
-                       "-DTAILRACE_MYSQL=mariadb, or set database.ssl.mode = disabled",
-                       tr_mysql_library_name());
+        return TR_FAIL(
+            err, TR_ERR_UNSUPPORTED, TR_STOP,
+            "reading the log over TLS needs MariaDB Connector/C: this build uses %s; build with "
+            "-DTAILRACE_MYSQL=mariadb, or set database.ssl.mode = disabled",
+            tr_mysql_library_name());
     }
     raw->fd = (int)link->mysql.net.fd;
     raw->ssl = NULL;

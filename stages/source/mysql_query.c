@@ -3,11 +3,13 @@
 
 #include "engine/cover.h"
 
-/* TIMESTAMP texts depend on the zone; statements of ours must not die of a server's execution limit. */
+/* TIMESTAMP texts depend on the zone; statements of ours must not die of a server's execution
+ * limit. */
 static const char *const session_statements[] = {"SET time_zone = '+00:00'"};
 
 static enum tr_code connect_link(struct tr_mysql_query *query, struct tr_error *err);
-static enum tr_code run(void *self, const char *sql, tr_query_on_row *on_row, void *row_self, struct tr_error *err);
+static enum tr_code run(void *self, const char *sql, tr_query_on_row *on_row, void *row_self,
+                        struct tr_error *err);
 static const struct tr_span *columns(void *self, uint32_t *count);
 static uint32_t last_server_error(void *self);
 static void close_link(void *self);
@@ -34,7 +36,8 @@ static enum tr_code connect_link(struct tr_mysql_query *query, struct tr_error *
 {
     enum tr_code code = tr_mysql_link_open(&query->link, &query->options, err);
 
-    for (size_t i = 0; code == TR_OK && i < sizeof(session_statements) / sizeof(session_statements[0]); i++) {
+    for (size_t i = 0;
+         code == TR_OK && i < sizeof(session_statements) / sizeof(session_statements[0]); i++) {
         code = tr_mysql_link_query(query->link, session_statements[i], NULL, NULL, err);
     }
     if (code != TR_OK) {
@@ -43,7 +46,8 @@ static enum tr_code connect_link(struct tr_mysql_query *query, struct tr_error *
     return code;
 }
 
-static enum tr_code run(void *self, const char *sql, tr_query_on_row *on_row, void *row_self, struct tr_error *err)
+static enum tr_code run(void *self, const char *sql, tr_query_on_row *on_row, void *row_self,
+                        struct tr_error *err)
 {
     struct tr_mysql_query *query = self;
 
@@ -58,7 +62,8 @@ static enum tr_code run(void *self, const char *sql, tr_query_on_row *on_row, vo
     query->last_error = tr_mysql_link_last_error(query->link);
     if (code == TR_ERR_SOURCE_LINK) {
         TR_COVER("mysql_query.link_lost");
-        close_link(query); /* the next statement connects anew; whether this one may be repeated, the caller knows */
+        close_link(query); /* the next statement connects anew; whether this one may be repeated,
+                              the caller knows */
     }
     return code;
 }

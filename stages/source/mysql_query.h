@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The query port over a MySQL link: connects at the first statement, and again after the link was lost.
+ * The query port over a MySQL link: connects at the first statement, and again after the link was
+ * lost.
  * @thread one at a time: the QUERY actor's, or the main thread before it starts
  */
 #ifndef TR_STAGES_SOURCE_MYSQL_QUERY_H
@@ -11,9 +12,9 @@
 #include "stages/source/query.h"
 
 struct tr_mysql_query {
-    struct tr_query_port port;        /* self is this object: it must not move */
-    struct tr_mysql_options options;  /* texts borrowed for the object's life */
-    struct tr_mysql_link *link;       /* owns; NULL = not connected */
+    struct tr_query_port port;       /* self is this object: it must not move */
+    struct tr_mysql_options options; /* texts borrowed for the object's life */
+    struct tr_mysql_link *link;      /* owns; NULL = not connected */
     uint32_t last_error;
 };
 

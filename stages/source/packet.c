@@ -9,19 +9,23 @@
 #define STATUS_OK 0x00
 #define STATUS_EOF 0xFE
 #define STATUS_ERROR 0xFF
-#define EOF_PAYLOAD_BYTES_MAX 8 /* an EOF packet is shorter than 9 bytes (MySQL internals, "EOF_Packet") */
+#define EOF_PAYLOAD_BYTES_MAX                                                                      \
+    8 /* an EOF packet is shorter than 9 bytes (MySQL internals, "EOF_Packet") */
 #define SEMI_SYNC_MARK 0xEF
-#define EVENT_LENGTH_AT 9 /* binlog event header: timestamp 4, type 1, server id 4, then the length */
+#define EVENT_LENGTH_AT                                                                            \
+    9 /* binlog event header: timestamp 4, type 1, server id 4, then the length */
 
 static enum tr_frame frame_of_event(const struct tr_packet_framer *framer, struct tr_span bytes,
                                     struct tr_frame_found *found, struct tr_error *err);
 static enum tr_frame frame_of_packet(struct tr_packet_framer *framer, struct tr_span bytes,
                                      struct tr_frame_found *found, struct tr_error *err);
-static enum tr_frame frame_of_error(struct tr_packet_framer *framer, struct tr_span payload, uint32_t payload_bytes,
-                                    struct tr_frame_found *found, struct tr_error *err);
+static enum tr_frame frame_of_error(struct tr_packet_framer *framer, struct tr_span payload,
+                                    uint32_t payload_bytes, struct tr_frame_found *found,
+                                    struct tr_error *err);
 static enum tr_frame check_event_bytes(uint64_t event_bytes, struct tr_error *err);
 
-struct tr_packet_framer tr_packet_framer_of(enum tr_framing framing, bool semi_sync, uint32_t bytes_max)
+struct tr_packet_framer tr_packet_framer_of(enum tr_framing framing, bool semi_sync,
+                                            uint32_t bytes_max)
 {
     const uint8_t packet_frame_bytes = (uint8_t)(TR_PACKET_HEADER_BYTES + 1 + (semi_sync ? 2 : 0));
 
@@ -33,8 +37,8 @@ struct tr_packet_framer tr_packet_framer_of(enum tr_framing framing, bool semi_s
     };
 }
 
-enum tr_frame tr_packet_next(struct tr_packet_framer *framer, struct tr_span bytes, struct tr_frame_found *found,
-                             struct tr_error *err)
+enum tr_frame tr_packet_next(struct tr_packet_framer *framer, struct tr_span bytes,
+                             struct tr_frame_found *found, struct tr_error *err)
 {
     *found = (struct tr_frame_found){0};
     switch (framer->framing) {
@@ -75,13 +79,15 @@ static enum tr_frame frame_of_packet(struct tr_packet_framer *framer, struct tr_
     const uint32_t payload_bytes = tr_load_u24(bytes.data);
     if (bytes.data[3] != framer->sequence) {
         (void)TR_FAIL(err, TR_ERR_PROTOCOL, TR_STOP,
-                      "packet sequence number = %u: want %u; bytes of the dump stream were lost or mixed up: check "
+                      "packet sequence number = %u: want %u; bytes of the dump stream were lost or "
+                      "mixed up: check "
                       "proxies between Tailrace and the server, then start again",
                       bytes.data[3], framer->sequence);
         return TR_FRAME_BAD;
     }
     if (payload_bytes == 0) {
-        (void)TR_FAIL(err, TR_ERR_PROTOCOL, TR_STOP, "dump stream holds an empty packet where an event should begin");
+        (void)TR_FAIL(err, TR_ERR_PROTOCOL, TR_STOP,
+                      "dump stream holds an empty packet where an event should begin");
         return TR_FRAME_BAD;
     }
     if (bytes.bytes == TR_PACKET_HEADER_BYTES) {
@@ -98,29 +104,33 @@ static enum tr_frame frame_of_packet(struct tr_packet_framer *framer, struct tr_
         return TR_FRAME_EOF;
     }
     if (payload.data[0] != STATUS_OK) {
-        (void)TR_FAIL(err, TR_ERR_PROTOCOL, TR_STOP, "dump packet status = 0x%02x: want 0x00, 0xfe or 0xff",
-                      payload.data[0]);
+        (void)TR_FAIL(err, TR_ERR_PROTOCOL, TR_STOP,
+                      "dump packet status = 0x%02x: want 0x00, 0xfe or 0xff", payload.data[0]);
         return TR_FRAME_BAD;
     }
     if (payload.bytes < status_bytes + TR_EVENT_HEADER_BYTES) {
         if (payload_bytes < status_bytes + TR_EVENT_HEADER_BYTES) {
-            (void)TR_FAIL(err, TR_ERR_PROTOCOL, TR_STOP, "dump packet of %" PRIu32 " bytes: an event has at least %u",
+            (void)TR_FAIL(err, TR_ERR_PROTOCOL, TR_STOP,
+                          "dump packet of %" PRIu32 " bytes: an event has at least %u",
                           payload_bytes, TR_EVENT_HEADER_BYTES);
             return TR_FRAME_BAD;
         }
         return TR_FRAME_PARTIAL;
     }
     if (status_bytes == 3 && payload.data[1] != SEMI_SYNC_MARK) {
-        (void)TR_FAIL(err, TR_ERR_PROTOCOL, TR_STOP, "semi-sync mark = 0x%02x: want 0xef", payload.data[1]);
+        (void)TR_FAIL(err, TR_ERR_PROTOCOL, TR_STOP, "semi-sync mark = 0x%02x: want 0xef",
+                      payload.data[1]);
         return TR_FRAME_BAD;
     }
     found->event_bytes = tr_load_u32(payload.data + status_bytes + EVENT_LENGTH_AT);
     found->payload_bytes = payload_bytes;
     const bool is_split = payload_bytes == TR_PACKET_PAYLOAD_BYTES_MAX;
     const uint64_t packet_event_bytes = payload_bytes - status_bytes;
-    if (is_split ? found->event_bytes < packet_event_bytes : found->event_bytes != packet_event_bytes) {
+    if (is_split ? found->event_bytes < packet_event_bytes
+                 : found->event_bytes != packet_event_bytes) {
         (void)TR_FAIL(err, TR_ERR_PROTOCOL, TR_STOP,
-                      "event length = %" PRIu64 " in a packet that holds %" PRIu64 " bytes of it: the dump may have "
+                      "event length = %" PRIu64 " in a packet that holds %" PRIu64
+                      " bytes of it: the dump may have "
                       "begun in the middle of an event; check the saved position",
                       found->event_bytes, packet_event_bytes);
         return TR_FRAME_BAD;
@@ -134,20 +144,23 @@ static enum tr_frame frame_of_packet(struct tr_packet_framer *framer, struct tr_
     if (payload_bytes > payload.bytes) {
         return TR_FRAME_PARTIAL;
     }
-    /* An event that asks for an acknowledgement is a command's end: the server begins to count anew (seen on both). */
+    /* An event that asks for an acknowledgement is a command's end: the server begins to count anew
+     * (seen on both). */
     const bool asks_reply = status_bytes == 3 && (payload.data[2] & 1) != 0;
     framer->sequence = asks_reply ? 1 : (uint8_t)(framer->sequence + 1);
     found->total_bytes = TR_PACKET_HEADER_BYTES + payload_bytes;
     return TR_FRAME_EVENT;
 }
 
-/* FF code:2 '#' state:5 text; servers leave '#' and the state out before login only (MySQL internals, "ERR_Packet"). */
-static enum tr_frame frame_of_error(struct tr_packet_framer *framer, struct tr_span payload, uint32_t payload_bytes,
-                                    struct tr_frame_found *found, struct tr_error *err)
+/* FF code:2 '#' state:5 text; servers leave '#' and the state out before login only (MySQL
+ * internals, "ERR_Packet"). */
+static enum tr_frame frame_of_error(struct tr_packet_framer *framer, struct tr_span payload,
+                                    uint32_t payload_bytes, struct tr_frame_found *found,
+                                    struct tr_error *err)
 {
     if (payload_bytes < 3 || payload_bytes > TR_PACKET_ERROR_BYTES_MAX) {
-        (void)TR_FAIL(err, TR_ERR_PROTOCOL, TR_STOP, "ERR packet of %" PRIu32 " bytes: want 3..%u", payload_bytes,
-                      TR_PACKET_ERROR_BYTES_MAX);
+        (void)TR_FAIL(err, TR_ERR_PROTOCOL, TR_STOP, "ERR packet of %" PRIu32 " bytes: want 3..%u",
+                      payload_bytes, TR_PACKET_ERROR_BYTES_MAX);
         return TR_FRAME_BAD;
     }
     if (payload.bytes < payload_bytes) {
@@ -168,7 +181,8 @@ static enum tr_frame check_event_bytes(uint64_t event_bytes, struct tr_error *er
 {
     if (event_bytes < TR_EVENT_HEADER_BYTES || event_bytes > TR_EVENT_BYTES_MAX) {
         (void)TR_FAIL(err, TR_ERR_PROTOCOL, TR_STOP,
-                      "event length = %" PRIu64 ": want %u..%u; the log is damaged here, or reading began in the middle "
+                      "event length = %" PRIu64
+                      ": want %u..%u; the log is damaged here, or reading began in the middle "
                       "of an event",
                       event_bytes, TR_EVENT_HEADER_BYTES, TR_EVENT_BYTES_MAX);
         return TR_FRAME_BAD;
@@ -179,7 +193,8 @@ static enum tr_frame check_event_bytes(uint64_t event_bytes, struct tr_error *er
 void tr_packet_pieces_begin(struct tr_packet_pieces *pieces, struct tr_packet_framer *framer,
                             const struct tr_frame_found *found, uint32_t taken_bytes)
 {
-    *pieces = (struct tr_packet_pieces){.event_bytes = found->event_bytes, .done_bytes = taken_bytes};
+    *pieces =
+        (struct tr_packet_pieces){.event_bytes = found->event_bytes, .done_bytes = taken_bytes};
     if (framer->framing == TR_FRAMING_EVENTS) {
         pieces->packet_bytes = (uint32_t)(found->event_bytes - taken_bytes);
         return;
@@ -199,7 +214,8 @@ enum tr_code tr_packet_pieces_next(struct tr_packet_pieces *pieces, struct tr_pa
     TR_ASSERT(pieces->header_bytes == TR_PACKET_HEADER_BYTES);
     const uint32_t payload_bytes = tr_load_u24(pieces->header);
     if (pieces->header[3] != framer->sequence) {
-        return TR_FAIL(err, TR_ERR_PROTOCOL, TR_STOP, "packet sequence number = %u inside a split event: want %u",
+        return TR_FAIL(err, TR_ERR_PROTOCOL, TR_STOP,
+                       "packet sequence number = %u inside a split event: want %u",
                        pieces->header[3], framer->sequence);
     }
     framer->sequence++;
@@ -207,7 +223,8 @@ enum tr_code tr_packet_pieces_next(struct tr_packet_pieces *pieces, struct tr_pa
     const uint64_t left_bytes = pieces->event_bytes - pieces->done_bytes;
     if (payload_bytes > left_bytes || (!pieces->continues && payload_bytes < left_bytes)) {
         return TR_FAIL(err, TR_ERR_PROTOCOL, TR_STOP,
-                       "split event of %" PRIu64 " bytes: %" PRIu64 " are left, the next packet holds %" PRIu32,
+                       "split event of %" PRIu64 " bytes: %" PRIu64
+                       " are left, the next packet holds %" PRIu32,
                        pieces->event_bytes, left_bytes, payload_bytes);
     }
     pieces->packet_bytes = payload_bytes;
@@ -217,5 +234,6 @@ enum tr_code tr_packet_pieces_next(struct tr_packet_pieces *pieces, struct tr_pa
 
 bool tr_packet_pieces_is_done(const struct tr_packet_pieces *pieces)
 {
-    return pieces->done_bytes == pieces->event_bytes && pieces->packet_bytes == 0 && !pieces->continues;
+    return pieces->done_bytes == pieces->event_bytes && pieces->packet_bytes == 0 &&
+           !pieces->continues;
 }

@@ -19,12 +19,13 @@ struct keeping {
 };
 
 static int keep_row(void *self, const struct tr_span *cells, uint32_t count);
-static enum tr_code keep_cells(struct tr_query_rows *rows, const struct tr_span *cells, uint32_t count,
-                               struct tr_error *err);
-static enum tr_code keep_cell(struct tr_query_rows *rows, struct tr_span cell, struct tr_error *err);
+static enum tr_code keep_cells(struct tr_query_rows *rows, const struct tr_span *cells,
+                               uint32_t count, struct tr_error *err);
+static enum tr_code keep_cell(struct tr_query_rows *rows, struct tr_span cell,
+                              struct tr_error *err);
 
-enum tr_code tr_query_rows_run(struct tr_query_rows *rows, const struct tr_query_port *port, const char *sql,
-                               struct tr_error *err)
+enum tr_code tr_query_rows_run(struct tr_query_rows *rows, const struct tr_query_port *port,
+                               const char *sql, struct tr_error *err)
 {
     struct keeping keeping = {.rows = rows, .port = port, .code = TR_OK, .err = err};
 
@@ -49,7 +50,8 @@ int tr_query_rows_column(const struct tr_query_rows *rows, const char *name)
 
     for (uint32_t i = 0; i < rows->column_count; i++) {
         const struct tr_query_cell *cell = &rows->cells[i];
-        if (cell->bytes == name_bytes && strncasecmp((const char *)rows->bytes + cell->at, name, name_bytes) == 0) {
+        if (cell->bytes == name_bytes &&
+            strncasecmp((const char *)rows->bytes + cell->at, name, name_bytes) == 0) {
             return (int)i;
         }
     }
@@ -63,8 +65,10 @@ struct tr_span tr_query_rows_cell(const struct tr_query_rows *rows, uint32_t row
     }
     TR_ASSERT(row < rows->row_count);
     TR_ASSERT((uint32_t)column < rows->column_count);
-    const struct tr_query_cell *cell = &rows->cells[((size_t)row + 1) * rows->column_count + (size_t)column];
-    return cell->at == SIZE_MAX ? (struct tr_span){0} : tr_span_of(rows->bytes + cell->at, cell->bytes);
+    const struct tr_query_cell *cell =
+        &rows->cells[((size_t)row + 1) * rows->column_count + (size_t)column];
+    return cell->at == SIZE_MAX ? (struct tr_span){0}
+                                : tr_span_of(rows->bytes + cell->at, cell->bytes);
 }
 
 static int keep_row(void *self, const struct tr_span *cells, uint32_t count)
@@ -89,8 +93,8 @@ static int keep_row(void *self, const struct tr_span *cells, uint32_t count)
     return 0;
 }
 
-static enum tr_code keep_cells(struct tr_query_rows *rows, const struct tr_span *cells, uint32_t count,
-                               struct tr_error *err)
+static enum tr_code keep_cells(struct tr_query_rows *rows, const struct tr_span *cells,
+                               uint32_t count, struct tr_error *err)
 {
     for (uint32_t i = 0; i < count; i++) {
         const enum tr_code code = keep_cell(rows, cells[i], err);
@@ -135,7 +139,8 @@ static enum tr_code keep_cell(struct tr_query_rows *rows, struct tr_span cell, s
     if (cell.bytes > 0) {
         memcpy(rows->bytes + rows->used_bytes, cell.data, cell.bytes);
     }
-    rows->cells[rows->cell_count++] = (struct tr_query_cell){.at = rows->used_bytes, .bytes = cell.bytes};
+    rows->cells[rows->cell_count++] =
+        (struct tr_query_cell){.at = rows->used_bytes, .bytes = cell.bytes};
     rows->used_bytes += cell.bytes;
     return TR_OK;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * A whole result kept in memory: for small answers (settings, lists, one table's columns) that are read more than once or
- * by column name.
+ * A whole result kept in memory: for small answers (settings, lists, one table's columns) that are
+ * read more than once or by column name.
  */
 #ifndef TR_STAGES_SOURCE_QUERY_ROWS_H
 #define TR_STAGES_SOURCE_QUERY_ROWS_H
@@ -13,7 +13,8 @@
 #include "engine/error.h"
 #include "stages/source/query.h"
 
-#define TR_QUERY_ROWS_BYTES_MAX ((size_t)64 * 1024 * 1024) /* of one answer; a GTID set or a list of tables is far less */
+#define TR_QUERY_ROWS_BYTES_MAX                                                                    \
+    ((size_t)64 * 1024 * 1024) /* of one answer; a GTID set or a list of tables is far less */
 
 /* A cell's place in `bytes`; at == SIZE_MAX: NULL. */
 struct tr_query_cell {
@@ -24,7 +25,7 @@ struct tr_query_cell {
 struct tr_query_rows {
     uint32_t column_count; /* 0: no row came */
     uint32_t row_count;
-    uint8_t *bytes;              /* owns */
+    uint8_t *bytes; /* owns */
     size_t used_bytes;
     size_t room_bytes;
     struct tr_query_cell *cells; /* owns; the column names, then row after row */
@@ -33,11 +34,12 @@ struct tr_query_rows {
 };
 
 /*
- * Runs a statement and keeps its rows in `rows` (zeroed, or used before: then its memory is used again).
- * Errors: the port's; TR_ERR_MEMORY_LIMIT over TR_QUERY_ROWS_BYTES_MAX; TR_ERR_SYSTEM.
+ * Runs a statement and keeps its rows in `rows` (zeroed, or used before: then its memory is used
+ * again). Errors: the port's; TR_ERR_MEMORY_LIMIT over TR_QUERY_ROWS_BYTES_MAX; TR_ERR_SYSTEM.
  */
-TR_NODISCARD enum tr_code tr_query_rows_run(struct tr_query_rows *rows, const struct tr_query_port *port,
-                                            const char *sql, struct tr_error *err);
+TR_NODISCARD enum tr_code tr_query_rows_run(struct tr_query_rows *rows,
+                                            const struct tr_query_port *port, const char *sql,
+                                            struct tr_error *err);
 
 /* Accepts zeroed rows. */
 void tr_query_rows_deinit(struct tr_query_rows *rows);

@@ -33,8 +33,9 @@ enum {
     CR_LIBRARY_LAST = 2999,
 };
 
-#define GONE_REMEDY                                                                                                      \
-    "events between the saved position and the server's log are lost to us: restore the log files, or delete the saved " \
+#define GONE_REMEDY                                                                                \
+    "events between the saved position and the server's log are lost to us: restore the log "      \
+    "files, or delete the saved "                                                                  \
     "offset to begin at the present"
 
 /* Families of error 1236 by a part of their text, lower case; the first match wins. */
@@ -43,7 +44,8 @@ static const struct family {
     enum tr_code code;
     const char *remedy;
 } families[] = {
-    {"same server_uuid/server_id", TR_ERR_SOURCE_CLASH, "give each replica its own database.server.id"},
+    {"same server_uuid/server_id", TR_ERR_SOURCE_CLASH,
+     "give each replica its own database.server.id"},
     {"same server_id", TR_ERR_SOURCE_CLASH, "give each replica its own database.server.id"},
     {"same server id", TR_ERR_SOURCE_CLASH, "give each replica its own database.server.id"},
     {"could not find first log file", TR_ERR_SOURCE_GONE, GONE_REMEDY},
@@ -51,21 +53,28 @@ static const struct family {
     {"has purged", TR_ERR_SOURCE_GONE, GONE_REMEDY},
     {"could not find gtid state requested", TR_ERR_SOURCE_GONE, GONE_REMEDY},
     {"more gtids than", TR_ERR_SOURCE_GONE,
-     "the server was restored to an earlier state or is another one: connect to the right server, or delete the saved "
+     "the server was restored to an earlier state or is another one: connect to the right server, "
+     "or delete the saved "
      "offset to begin at the present"},
     {"which is not in the", TR_ERR_SOURCE_GONE,
-     "this server never had that transaction: connect to the right server, or delete the saved offset"},
+     "this server never had that transaction: connect to the right server, or delete the saved "
+     "offset"},
     {"diverged", TR_ERR_SOURCE_GONE,
      "this server's history differs: connect to the right server, or delete the saved offset"},
     {"> file size", TR_ERR_SOURCE_GONE, GONE_REMEDY},
     {"impossible position", TR_ERR_SOURCE_GONE, GONE_REMEDY},
-    {"auto_position", TR_ERR_SOURCE_SETUP, "set gtid_mode = ON on the server, or delete the saved offset's GTIDs"},
-    {"gtid_mode", TR_ERR_SOURCE_SETUP, "set gtid_mode = ON on the server, or delete the saved offset's GTIDs"},
+    {"auto_position", TR_ERR_SOURCE_SETUP,
+     "set gtid_mode = ON on the server, or delete the saved offset's GTIDs"},
+    {"gtid_mode", TR_ERR_SOURCE_SETUP,
+     "set gtid_mode = ON on the server, or delete the saved offset's GTIDs"},
     {"not open", TR_ERR_SOURCE_SETUP, "start the server with --log-bin"},
     {"misconfigured", TR_ERR_SOURCE_SETUP, "start the server with --log-bin and a server id"},
-    {"checksum", TR_ERR_PROTOCOL, "the log file is damaged, or the server wants checksums that were not asked for"},
-    {"max_allowed_packet", TR_ERR_PROTOCOL, "the position is not the start of an event, or the log file is damaged"},
-    {"bogus data", TR_ERR_PROTOCOL, "the position is not the start of an event, or the log file is damaged"},
+    {"checksum", TR_ERR_PROTOCOL,
+     "the log file is damaged, or the server wants checksums that were not asked for"},
+    {"max_allowed_packet", TR_ERR_PROTOCOL,
+     "the position is not the start of an event, or the log file is damaged"},
+    {"bogus data", TR_ERR_PROTOCOL,
+     "the position is not the start of an event, or the log file is damaged"},
     {"truncated in the middle", TR_ERR_PROTOCOL, "the log file is damaged"},
 };
 
@@ -81,15 +90,17 @@ enum tr_code tr_server_error_of_dump(uint32_t number, struct tr_span text, struc
     case ER_DUMP_FATAL: {
         const struct family *family = family_of(text);
         if (family == NULL) {
-            return TR_FAIL(err, TR_ERR_SOURCE_GONE, TR_STOP,
-                           "the server ended the dump with error 1236 (%s): check the saved position", said);
+            return TR_FAIL(
+                err, TR_ERR_SOURCE_GONE, TR_STOP,
+                "the server ended the dump with error 1236 (%s): check the saved position", said);
         }
-        return TR_FAIL(err, family->code, TR_STOP, "the server ended the dump with error 1236 (%s): %s", said,
-                       family->remedy);
+        return TR_FAIL(err, family->code, TR_STOP,
+                       "the server ended the dump with error 1236 (%s): %s", said, family->remedy);
     }
     case ER_SAME_ID:
         return TR_FAIL(err, TR_ERR_SOURCE_CLASH, TR_STOP,
-                       "the server ended the dump with error %u (%s): give each replica its own database.server.id",
+                       "the server ended the dump with error %u (%s): give each replica its own "
+                       "database.server.id",
                        number, said);
     case TR_SERVER_ERROR_PRIVILEGE:
     case TR_SERVER_ERROR_ACCESS_DENIED:
@@ -97,21 +108,24 @@ enum tr_code tr_server_error_of_dump(uint32_t number, struct tr_span text, struc
     case ER_TABLE_ACCESS:
     case ER_ACCESS_DENIED_NO_PASSWORD:
         return TR_FAIL(err, TR_ERR_SOURCE_AUTH, TR_STOP,
-                       "the server refused the dump with error %u (%s): GRANT REPLICATION SLAVE ON *.* TO the user of "
+                       "the server refused the dump with error %u (%s): GRANT REPLICATION SLAVE ON "
+                       "*.* TO the user of "
                        "database.user",
                        number, said);
     case ER_MALFORMED_GTID_SET:
     case ER_GTID_LIST:
         return TR_FAIL(err, TR_ERR_PROTOCOL, TR_STOP,
-                       "the server does not understand our GTID set, error %u (%s): check the saved offset's gtids",
+                       "the server does not understand our GTID set, error %u (%s): check the "
+                       "saved offset's gtids",
                        number, said);
     default:
-        return TR_FAIL(err, TR_ERR_SOURCE_LINK, TR_RECONNECT, "the server ended the dump with error %u (%s)", number,
-                       said);
+        return TR_FAIL(err, TR_ERR_SOURCE_LINK, TR_RECONNECT,
+                       "the server ended the dump with error %u (%s)", number, said);
     }
 }
 
-enum tr_code tr_server_error_of_query(uint32_t number, const char *text, const char *what, struct tr_error *err)
+enum tr_code tr_server_error_of_query(uint32_t number, const char *text, const char *what,
+                                      struct tr_error *err)
 {
     char said[512];
     print_text(tr_span_of_text(text), said, sizeof(said));
@@ -120,18 +134,21 @@ enum tr_code tr_server_error_of_query(uint32_t number, const char *text, const c
     case TR_SERVER_ERROR_ACCESS_DENIED:
     case ER_ACCESS_DENIED_NO_PASSWORD:
         return TR_FAIL(err, TR_ERR_SOURCE_AUTH, TR_STOP,
-                       "%s: error %u (%s): check database.user and database.password, and the user's host part", what,
-                       number, said);
+                       "%s: error %u (%s): check database.user and database.password, and the "
+                       "user's host part",
+                       what, number, said);
     case ER_HOST_REFUSED:
     case ER_ACCOUNT_LOCKED:
         return TR_FAIL(err, TR_ERR_SOURCE_AUTH, TR_STOP,
-                       "%s: error %u (%s): create or unlock the user for this client's host", what, number, said);
+                       "%s: error %u (%s): create or unlock the user for this client's host", what,
+                       number, said);
     case TR_SERVER_ERROR_PRIVILEGE:
     case ER_DBACCESS_DENIED:
     case ER_TABLE_ACCESS:
     case ER_COLUMN_ACCESS:
-        return TR_FAIL(err, TR_ERR_SOURCE_AUTH, TR_STOP, "%s: error %u (%s): grant it to the user of database.user",
-                       what, number, said);
+        return TR_FAIL(err, TR_ERR_SOURCE_AUTH, TR_STOP,
+                       "%s: error %u (%s): grant it to the user of database.user", what, number,
+                       said);
     case ER_CON_COUNT:
     case ER_SHUTDOWN:
     case ER_HOST_BLOCKED:
@@ -147,7 +164,8 @@ enum tr_code tr_server_error_of_query(uint32_t number, const char *text, const c
         return TR_FAIL(err, TR_ERR_SOURCE_LINK, TR_RETRY, "%s: error %u (%s)", what, number, said);
     default:
         if (number >= CR_LIBRARY_FIRST && number <= CR_LIBRARY_LAST) {
-            return TR_FAIL(err, TR_ERR_SOURCE_LINK, TR_RETRY, "%s: %s (client error %u)", what, said, number);
+            return TR_FAIL(err, TR_ERR_SOURCE_LINK, TR_RETRY, "%s: %s (client error %u)", what,
+                           said, number);
         }
         return TR_FAIL(err, TR_ERR_SOURCE_SETUP, TR_STOP, "%s: error %u (%s)", what, number, said);
     }

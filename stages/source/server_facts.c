@@ -13,10 +13,13 @@
 #include "stages/source/server_error.h"
 
 /* One answer for all settings; names the server does not have are simply not in it. */
-#define SQL_VARIABLES                                                                                                    \
-    "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('version', 'version_comment', 'server_uuid', 'server_uid', "          \
-    "'server_id', 'log_bin', 'binlog_format', 'binlog_row_image', 'binlog_row_metadata', 'binlog_row_value_options', "   \
-    "'binlog_checksum', 'gtid_mode', 'lower_case_table_names', 'binlog_expire_logs_seconds', 'expire_logs_days', "       \
+#define SQL_VARIABLES                                                                              \
+    "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('version', 'version_comment', 'server_uuid', "  \
+    "'server_uid', "                                                                               \
+    "'server_id', 'log_bin', 'binlog_format', 'binlog_row_image', 'binlog_row_metadata', "         \
+    "'binlog_row_value_options', "                                                                 \
+    "'binlog_checksum', 'gtid_mode', 'lower_case_table_names', 'binlog_expire_logs_seconds', "     \
+    "'expire_logs_days', "                                                                         \
     "'time_zone', 'system_time_zone')"
 
 #define SECONDS_PER_DAY 86400
@@ -28,8 +31,11 @@ static const struct {
     size_t at;
     size_t room;
 } texts[] = {
-#define TEXT(variable, member) \
-    {variable, offsetof(struct tr_server_facts, member), sizeof(((struct tr_server_facts *)0)->member)}
+#define TEXT(variable, member)                                                                     \
+    {                                                                                              \
+        variable, offsetof(struct tr_server_facts, member),                                        \
+            sizeof(((struct tr_server_facts *)0)->member)                                          \
+    }
     TEXT("version", version),
     TEXT("version_comment", version_comment),
     TEXT("server_uid", server_uuid),
@@ -50,12 +56,15 @@ static uint64_t number_of(struct tr_span text);
 static bool is_text(const char *text, const char *wanted);
 static bool has_grant(const struct tr_query_rows *rows);
 static bool lists_replication(const char *privileges);
-static enum tr_code read_mariadb_gtids(struct tr_saved_position *position, const struct tr_query_port *port,
+static enum tr_code read_mariadb_gtids(struct tr_saved_position *position,
+                                       const struct tr_query_port *port,
                                        struct tr_gtid_sources *sources, struct tr_error *err);
-static enum tr_code check_gtids(const struct tr_saved_position *saved, const struct tr_server_facts *facts,
+static enum tr_code check_gtids(const struct tr_saved_position *saved,
+                                const struct tr_server_facts *facts,
                                 const struct tr_query_port *port, struct tr_gtid_sources *sources,
                                 struct tr_error *err);
-static enum tr_code check_file(const struct tr_saved_position *saved, const struct tr_server_facts *facts,
+static enum tr_code check_file(const struct tr_saved_position *saved,
+                               const struct tr_server_facts *facts,
                                const struct tr_query_port *port, struct tr_error *err);
 static enum tr_code add_monitor_remedy(const struct tr_server_facts *facts, struct tr_error *err);
 
@@ -74,12 +83,15 @@ enum tr_code tr_server_facts_read(struct tr_server_facts *facts, const struct tr
             }
         }
         if (is_text(facts->time_zone, "SYSTEM")) {
-            copy_text(facts->time_zone, sizeof(facts->time_zone), variable(&rows, "system_time_zone"));
+            copy_text(facts->time_zone, sizeof(facts->time_zone),
+                      variable(&rows, "system_time_zone"));
         }
-        facts->flavor = strstr(facts->version, "MariaDB") != NULL ? TR_FLAVOR_MARIADB : TR_FLAVOR_MYSQL;
+        facts->flavor =
+            strstr(facts->version, "MariaDB") != NULL ? TR_FLAVOR_MARIADB : TR_FLAVOR_MYSQL;
         facts->version_number = tr_mysql_version_number(facts->version);
         facts->server_id = (uint32_t)number_of(variable(&rows, "server_id"));
-        facts->lower_case_table_names = (uint32_t)number_of(variable(&rows, "lower_case_table_names"));
+        facts->lower_case_table_names =
+            (uint32_t)number_of(variable(&rows, "lower_case_table_names"));
         facts->log_bin = tr_span_equals(variable(&rows, "log_bin"), tr_span_of_text("ON"));
         facts->retention_s = number_of(variable(&rows, "binlog_expire_logs_seconds"));
         if (facts->retention_s == 0) {
@@ -98,39 +110,47 @@ enum tr_code tr_server_facts_read(struct tr_server_facts *facts, const struct tr
     return code;
 }
 
-enum tr_code tr_server_facts_check(const struct tr_server_facts *facts, uint32_t server_id, struct tr_error *err)
+enum tr_code tr_server_facts_check(const struct tr_server_facts *facts, uint32_t server_id,
+                                   struct tr_error *err)
 {
     if (!facts->log_bin) {
         return TR_FAIL(err, TR_ERR_SOURCE_SETUP, TR_STOP,
-                       "log_bin = OFF: the server writes no binary log; start it with --log-bin and --server-id");
+                       "log_bin = OFF: the server writes no binary log; start it with --log-bin "
+                       "and --server-id");
     }
     if (facts->binlog_format[0] != '\0' && !is_text(facts->binlog_format, "ROW")) {
         return TR_FAIL(err, TR_ERR_SOURCE_SETUP, TR_STOP,
-                       "binlog_format = %s: want ROW; run SET GLOBAL binlog_format = 'ROW', set it in the server's "
+                       "binlog_format = %s: want ROW; run SET GLOBAL binlog_format = 'ROW', set it "
+                       "in the server's "
                        "configuration too, and let writers reconnect",
                        facts->binlog_format);
     }
     if (facts->binlog_row_image[0] != '\0' && !is_text(facts->binlog_row_image, "FULL")) {
         return TR_FAIL(err, TR_ERR_SOURCE_SETUP, TR_STOP,
-                       "binlog_row_image = %s: want FULL; run SET GLOBAL binlog_row_image = 'FULL', set it in the "
+                       "binlog_row_image = %s: want FULL; run SET GLOBAL binlog_row_image = "
+                       "'FULL', set it in the "
                        "server's configuration too, and let writers reconnect",
                        facts->binlog_row_image);
     }
     if (facts->binlog_row_value_options[0] != '\0') {
         return TR_FAIL(err, TR_ERR_SOURCE_SETUP, TR_STOP,
-                       "binlog_row_value_options = %s: partial JSON updates are not supported yet; run SET GLOBAL "
+                       "binlog_row_value_options = %s: partial JSON updates are not supported yet; "
+                       "run SET GLOBAL "
                        "binlog_row_value_options = '', and let writers reconnect",
                        facts->binlog_row_value_options);
     }
     if (facts->server_id == server_id) {
         return TR_FAIL(err, TR_ERR_SOURCE_CLASH, TR_STOP,
-                       "database.server.id = %" PRIu32 " is the server's own id: choose one that no server or replica "
+                       "database.server.id = %" PRIu32
+                       " is the server's own id: choose one that no server or replica "
                        "of this source has",
                        server_id);
     }
     if (!facts->can_replicate) {
-        return TR_FAIL(err, TR_ERR_SOURCE_AUTH, TR_STOP,
-                       "user %s lacks REPLICATION SLAVE: run GRANT REPLICATION SLAVE ON *.* TO the user", facts->user);
+        return TR_FAIL(
+            err, TR_ERR_SOURCE_AUTH, TR_STOP,
+            "user %s lacks REPLICATION SLAVE: run GRANT REPLICATION SLAVE ON *.* TO the user",
+            facts->user);
     }
     return TR_OK;
 }
@@ -139,7 +159,8 @@ bool tr_server_facts_is_known_version(const struct tr_server_facts *facts)
 {
     const uint32_t release = facts->version_number / 100;
 
-    return facts->flavor == TR_FLAVOR_MARIADB ? release >= 1005 && release <= 1108 : release >= 506 && release <= 907;
+    return facts->flavor == TR_FLAVOR_MARIADB ? release >= 1005 && release <= 1108
+                                              : release >= 506 && release <= 907;
 }
 
 bool tr_server_facts_has_gtids(const struct tr_server_facts *facts)
@@ -147,18 +168,20 @@ bool tr_server_facts_has_gtids(const struct tr_server_facts *facts)
     return facts->flavor == TR_FLAVOR_MARIADB || is_text(facts->gtid_mode, "ON");
 }
 
-enum tr_code tr_server_position_read(struct tr_saved_position *position, const struct tr_server_facts *facts,
-                                     const struct tr_query_port *port, struct tr_gtid_sources *sources,
-                                     struct tr_error *err)
+enum tr_code tr_server_position_read(struct tr_saved_position *position,
+                                     const struct tr_server_facts *facts,
+                                     const struct tr_query_port *port,
+                                     struct tr_gtid_sources *sources, struct tr_error *err)
 {
-    const bool is_new_form = facts->flavor == TR_FLAVOR_MYSQL && facts->version_number >= VERSION_STATUS_RENAMED;
+    const bool is_new_form =
+        facts->flavor == TR_FLAVOR_MYSQL && facts->version_number >= VERSION_STATUS_RENAMED;
     struct tr_query_rows rows = {0};
 
     position->point = (struct tr_log_point){0};
     position->snapshot = false;
     tr_gtid_set_clear(position->gtids);
-    enum tr_code code =
-        tr_query_rows_run(&rows, port, is_new_form ? "SHOW BINARY LOG STATUS" : "SHOW MASTER STATUS", err);
+    enum tr_code code = tr_query_rows_run(
+        &rows, port, is_new_form ? "SHOW BINARY LOG STATUS" : "SHOW MASTER STATUS", err);
     if (code == TR_ERR_SOURCE_AUTH) {
         code = add_monitor_remedy(facts, err);
     } else if (code == TR_OK && rows.row_count == 0) {
@@ -168,7 +191,8 @@ enum tr_code tr_server_position_read(struct tr_saved_position *position, const s
     if (code == TR_OK) {
         copy_text(position->point.file, sizeof(position->point.file),
                   tr_query_rows_cell(&rows, 0, tr_query_rows_column(&rows, "File")));
-        position->point.pos = number_of(tr_query_rows_cell(&rows, 0, tr_query_rows_column(&rows, "Position")));
+        position->point.pos =
+            number_of(tr_query_rows_cell(&rows, 0, tr_query_rows_column(&rows, "Position")));
         if (facts->flavor == TR_FLAVOR_MARIADB) {
             code = read_mariadb_gtids(position, port, sources, err);
         } else if (tr_server_facts_has_gtids(facts)) {
@@ -182,15 +206,17 @@ enum tr_code tr_server_position_read(struct tr_saved_position *position, const s
 }
 
 /* Of just that file and pos: @@gtid_binlog_pos, asked a moment later, may already be further. */
-static enum tr_code read_mariadb_gtids(struct tr_saved_position *position, const struct tr_query_port *port,
+static enum tr_code read_mariadb_gtids(struct tr_saved_position *position,
+                                       const struct tr_query_port *port,
                                        struct tr_gtid_sources *sources, struct tr_error *err)
 {
     char sql[TR_BINLOG_NAME_BYTES_MAX + 64];
     struct tr_query_rows rows = {0};
 
-    /* A binary log's name holds no quotes: the server forms it. One that does gives an SQL error, no harm. */
-    (void)snprintf(sql, sizeof(sql), "SELECT BINLOG_GTID_POS('%s', %" PRIu64 ")", position->point.file,
-                   position->point.pos);
+    /* A binary log's name holds no quotes: the server forms it. One that does gives an SQL error,
+     * no harm. */
+    (void)snprintf(sql, sizeof(sql), "SELECT BINLOG_GTID_POS('%s', %" PRIu64 ")",
+                   position->point.file, position->point.pos);
     enum tr_code code = tr_query_rows_run(&rows, port, sql, err);
     if (code == TR_OK && rows.row_count > 0) {
         const struct tr_span set = tr_query_rows_cell(&rows, 0, 0);
@@ -200,9 +226,10 @@ static enum tr_code read_mariadb_gtids(struct tr_saved_position *position, const
     return code;
 }
 
-enum tr_code tr_server_position_check(const struct tr_saved_position *saved, const struct tr_server_facts *facts,
-                                      const struct tr_query_port *port, struct tr_gtid_sources *sources,
-                                      struct tr_error *err)
+enum tr_code tr_server_position_check(const struct tr_saved_position *saved,
+                                      const struct tr_server_facts *facts,
+                                      const struct tr_query_port *port,
+                                      struct tr_gtid_sources *sources, struct tr_error *err)
 {
     if (saved->gtids != NULL && !tr_gtid_set_is_empty(saved->gtids)) {
         return check_gtids(saved, facts, port, sources, err);
@@ -210,8 +237,10 @@ enum tr_code tr_server_position_check(const struct tr_saved_position *saved, con
     return saved->point.file[0] == '\0' ? TR_OK : check_file(saved, facts, port, err);
 }
 
-/* Contained in what the server executed, and nothing that we need is purged. MariaDB says that itself at the dump. */
-static enum tr_code check_gtids(const struct tr_saved_position *saved, const struct tr_server_facts *facts,
+/* Contained in what the server executed, and nothing that we need is purged. MariaDB says that
+ * itself at the dump. */
+static enum tr_code check_gtids(const struct tr_saved_position *saved,
+                                const struct tr_server_facts *facts,
                                 const struct tr_query_port *port, struct tr_gtid_sources *sources,
                                 struct tr_error *err)
 {
@@ -222,32 +251,41 @@ static enum tr_code check_gtids(const struct tr_saved_position *saved, const str
 
     if (!tr_server_facts_has_gtids(facts)) {
         return TR_FAIL(err, TR_ERR_SOURCE_GONE, TR_STOP,
-                       "the saved offset has GTIDs, the server has gtid_mode = %s: set gtid_mode = ON, or delete the "
+                       "the saved offset has GTIDs, the server has gtid_mode = %s: set gtid_mode = "
+                       "ON, or delete the "
                        "saved offset to begin at the present",
                        facts->gtid_mode);
     }
     enum tr_code code = tr_gtid_set_open(&executed, facts->flavor, err);
     code = code == TR_OK ? tr_gtid_set_open(&purged, facts->flavor, err) : code;
-    code = code != TR_OK ? code
-                         : tr_query_rows_run(&rows, port,
-                                             is_mariadb ? "SELECT @@global.gtid_binlog_pos, ''"
-                                                        : "SELECT @@global.gtid_executed, @@global.gtid_purged",
-                                             err);
+    code =
+        code != TR_OK
+            ? code
+            : tr_query_rows_run(&rows, port,
+                                is_mariadb ? "SELECT @@global.gtid_binlog_pos, ''"
+                                           : "SELECT @@global.gtid_executed, @@global.gtid_purged",
+                                err);
     if (code == TR_OK && rows.row_count > 0) {
         code = tr_gtid_set_parse(executed, sources, tr_query_rows_cell(&rows, 0, 0), err);
-        code = code == TR_OK ? tr_gtid_set_parse(purged, sources, tr_query_rows_cell(&rows, 0, 1), err) : code;
+        code = code == TR_OK
+                   ? tr_gtid_set_parse(purged, sources, tr_query_rows_cell(&rows, 0, 1), err)
+                   : code;
     }
     if (code == TR_OK && !tr_gtid_set_contains_set(executed, saved->gtids)) {
         code = TR_FAIL(err, TR_ERR_SOURCE_GONE, TR_STOP,
-                       "the saved offset has GTIDs that this server never executed: it was restored to an earlier "
-                       "state or is another server; connect to the right one, or delete the saved offset to begin at "
+                       "the saved offset has GTIDs that this server never executed: it was "
+                       "restored to an earlier "
+                       "state or is another server; connect to the right one, or delete the saved "
+                       "offset to begin at "
                        "the present");
     } else if (code == TR_OK && !tr_gtid_set_contains_set(saved->gtids, purged)) {
-        code = TR_FAIL(err, TR_ERR_SOURCE_GONE, TR_STOP,
-                       "the server has purged transactions that the saved offset does not have (gtid_purged): events "
-                       "are lost to us; delete the saved offset to begin at the present, and keep logs longer "
-                       "(binlog_expire_logs_seconds = %" PRIu64 ")",
-                       facts->retention_s);
+        code = TR_FAIL(
+            err, TR_ERR_SOURCE_GONE, TR_STOP,
+            "the server has purged transactions that the saved offset does not have (gtid_purged): "
+            "events "
+            "are lost to us; delete the saved offset to begin at the present, and keep logs longer "
+            "(binlog_expire_logs_seconds = %" PRIu64 ")",
+            facts->retention_s);
     }
     tr_query_rows_deinit(&rows);
     tr_gtid_set_close(executed);
@@ -255,7 +293,8 @@ static enum tr_code check_gtids(const struct tr_saved_position *saved, const str
     return code;
 }
 
-static enum tr_code check_file(const struct tr_saved_position *saved, const struct tr_server_facts *facts,
+static enum tr_code check_file(const struct tr_saved_position *saved,
+                               const struct tr_server_facts *facts,
                                const struct tr_query_port *port, struct tr_error *err)
 {
     struct tr_query_rows rows = {0};
@@ -267,20 +306,24 @@ static enum tr_code check_file(const struct tr_saved_position *saved, const stru
     bool is_listed = false;
     uint64_t size_bytes = 0;
     for (uint32_t i = 0; code == TR_OK && i < rows.row_count && !is_listed; i++) {
-        const struct tr_span name = tr_query_rows_cell(&rows, i, tr_query_rows_column(&rows, "Log_name"));
+        const struct tr_span name =
+            tr_query_rows_cell(&rows, i, tr_query_rows_column(&rows, "Log_name"));
         is_listed = tr_span_equals(name, tr_span_of_text(saved->point.file));
-        size_bytes = number_of(tr_query_rows_cell(&rows, i, tr_query_rows_column(&rows, "File_size")));
+        size_bytes =
+            number_of(tr_query_rows_cell(&rows, i, tr_query_rows_column(&rows, "File_size")));
     }
     if (code == TR_OK && !is_listed) {
         code = TR_FAIL(err, TR_ERR_SOURCE_GONE, TR_STOP,
-                       "the server no longer has %s, where the saved offset stands: events are lost to us; delete the "
-                       "saved offset to begin at the present, and keep logs longer (binlog_expire_logs_seconds = %" PRIu64
-                       ")",
+                       "the server no longer has %s, where the saved offset stands: events are "
+                       "lost to us; delete the "
+                       "saved offset to begin at the present, and keep logs longer "
+                       "(binlog_expire_logs_seconds = %" PRIu64 ")",
                        saved->point.file, facts->retention_s);
     } else if (code == TR_OK && saved->point.pos > size_bytes) {
         code = TR_FAIL(err, TR_ERR_SOURCE_GONE, TR_STOP,
                        "the saved offset stands at %s:%" PRIu64 ", the server's file has %" PRIu64
-                       " bytes: it was restored or rebuilt; connect to the right server, or delete the saved offset to "
+                       " bytes: it was restored or rebuilt; connect to the right server, or delete "
+                       "the saved offset to "
                        "begin at the present",
                        saved->point.file, saved->point.pos, size_bytes);
     }
@@ -291,12 +334,14 @@ static enum tr_code check_file(const struct tr_saved_position *saved, const stru
 static enum tr_code add_monitor_remedy(const struct tr_server_facts *facts, struct tr_error *err)
 {
     return tr_error_prefix(err, "run GRANT %s ON *.* TO the user (%s)",
-                           facts->flavor == TR_FLAVOR_MARIADB && facts->version_number >= 100500 ? "BINLOG MONITOR"
-                                                                                                 : "REPLICATION CLIENT",
+                           facts->flavor == TR_FLAVOR_MARIADB && facts->version_number >= 100500
+                               ? "BINLOG MONITOR"
+                               : "REPLICATION CLIENT",
                            facts->user);
 }
 
-/* SHOW GRANTS without roles decides; with roles it does not show their privileges: then the dump itself tells. */
+/* SHOW GRANTS without roles decides; with roles it does not show their privileges: then the dump
+ * itself tells. */
 static bool has_grant(const struct tr_query_rows *rows)
 {
     static const char grant[] = "GRANT ";
@@ -309,7 +354,8 @@ static bool has_grant(const struct tr_query_rows *rows)
         char *on = strstr(line, " ON ");
         if (on == NULL) {
             is_open = true; /* GRANT `role` TO `user` */
-        } else if (strncmp(on, global, sizeof(global) - 1) == 0 && strncmp(line, grant, sizeof(grant) - 1) == 0) {
+        } else if (strncmp(on, global, sizeof(global) - 1) == 0 &&
+                   strncmp(line, grant, sizeof(grant) - 1) == 0) {
             *on = '\0';
             if (lists_replication(line + sizeof(grant) - 1)) {
                 return true;
@@ -319,7 +365,8 @@ static bool has_grant(const struct tr_query_rows *rows)
     return is_open;
 }
 
-/* Whether "SELECT, REPLICATION SLAVE, …" names it: as a whole, since there is REPLICATION SLAVE ADMIN too. */
+/* Whether "SELECT, REPLICATION SLAVE, …" names it: as a whole, since there is REPLICATION SLAVE
+ * ADMIN too. */
 static bool lists_replication(const char *privileges)
 {
     static const char *const wanted[] = {"ALL PRIVILEGES", "REPLICATION SLAVE"};
@@ -341,7 +388,8 @@ static struct tr_span variable(const struct tr_query_rows *rows, const char *nam
 {
     for (uint32_t i = 0; i < rows->row_count; i++) {
         const struct tr_span own = tr_query_rows_cell(rows, i, 0);
-        if (own.bytes == strlen(name) && strncasecmp((const char *)own.data, name, own.bytes) == 0) {
+        if (own.bytes == strlen(name) &&
+            strncasecmp((const char *)own.data, name, own.bytes) == 0) {
             return tr_query_rows_cell(rows, i, 1);
         }
     }
@@ -363,7 +411,8 @@ static uint64_t number_of(struct tr_span text)
 {
     uint64_t number = 0;
 
-    for (size_t i = 0; i < text.bytes && i < 19 && text.data[i] >= '0' && text.data[i] <= '9'; i++) {
+    for (size_t i = 0; i < text.bytes && i < 19 && text.data[i] >= '0' && text.data[i] <= '9';
+         i++) {
         number = number * 10 + (uint64_t)(text.data[i] - '0');
     }
     return number;

@@ -2,9 +2,9 @@
 /*
  * What kind of server the source is, whether it is set up for capture, and where its log stands.
  *
- * Works on the query port alone, so that a simulated server can answer. Errors name the setting, the value found, the value
- * wanted and the statement that mends it.
- * Source: mysql-binlog.md §1.7, §7.3, §7.4; debezium-contract.md §3.2, §3.3.
+ * Works on the query port alone, so that a simulated server can answer. Errors name the setting,
+ * the value found, the value wanted and the statement that mends it. Source: mysql-binlog.md §1.7,
+ * §7.3, §7.4; debezium-contract.md §3.2, §3.3.
  */
 #ifndef TR_STAGES_SOURCE_SERVER_FACTS_H
 #define TR_STAGES_SOURCE_SERVER_FACTS_H
@@ -27,7 +27,7 @@ struct tr_server_facts {
     uint32_t lower_case_table_names;
     uint64_t retention_s; /* how long logs are kept; 0 = until purged by hand */
     bool log_bin;
-    bool can_replicate;      /* the user has REPLICATION SLAVE, or grants cannot tell (roles) */
+    bool can_replicate; /* the user has REPLICATION SLAVE, or grants cannot tell (roles) */
     char version[128];
     char version_comment[128];
     char server_uuid[TR_FACT_TEXT_BYTES]; /* MariaDB: server_uid where it has one */
@@ -42,40 +42,46 @@ struct tr_server_facts {
 };
 
 /* Reads everything above. Errors: the port's. */
-TR_NODISCARD enum tr_code tr_server_facts_read(struct tr_server_facts *facts, const struct tr_query_port *port,
+TR_NODISCARD enum tr_code tr_server_facts_read(struct tr_server_facts *facts,
+                                               const struct tr_query_port *port,
                                                struct tr_error *err);
 
 /*
- * The first thing that keeps this server from being captured by a replica with id `server_id`. Errors: TR_ERR_SOURCE_SETUP
- * (binary log, format, row image, partial JSON), TR_ERR_SOURCE_AUTH (grant), TR_ERR_SOURCE_CLASH (our id is the server's
- * own); all TR_STOP with the statement that mends it.
+ * The first thing that keeps this server from being captured by a replica with id `server_id`.
+ * Errors: TR_ERR_SOURCE_SETUP (binary log, format, row image, partial JSON), TR_ERR_SOURCE_AUTH
+ * (grant), TR_ERR_SOURCE_CLASH (our id is the server's own); all TR_STOP with the statement that
+ * mends it.
  */
-TR_NODISCARD enum tr_code tr_server_facts_check(const struct tr_server_facts *facts, uint32_t server_id,
-                                                struct tr_error *err);
+TR_NODISCARD enum tr_code tr_server_facts_check(const struct tr_server_facts *facts,
+                                                uint32_t server_id, struct tr_error *err);
 
-/* Whether this version is one we know (MySQL 5.6 - 9.7, MariaDB 10.5 - 11.8); otherwise the caller warns at start. */
+/* Whether this version is one we know (MySQL 5.6 - 9.7, MariaDB 10.5 - 11.8); otherwise the caller
+ * warns at start. */
 bool tr_server_facts_is_known_version(const struct tr_server_facts *facts);
 
 /* Whether the position should be the GTID set: MySQL with gtid_mode = ON, MariaDB always. */
 bool tr_server_facts_has_gtids(const struct tr_server_facts *facts);
 
 /*
- * The end of the server's log now: file, pos, and the GTIDs executed up to it (`position->gtids` must be open; emptied
- * first; left empty without GTIDs). MariaDB: the GTIDs are those of just that file and pos. Errors: the port's;
- * TR_ERR_SOURCE_AUTH naming the grant; TR_ERR_SOURCE_SETUP when there is no log.
+ * The end of the server's log now: file, pos, and the GTIDs executed up to it (`position->gtids`
+ * must be open; emptied first; left empty without GTIDs). MariaDB: the GTIDs are those of just that
+ * file and pos. Errors: the port's; TR_ERR_SOURCE_AUTH naming the grant; TR_ERR_SOURCE_SETUP when
+ * there is no log.
  */
 TR_NODISCARD enum tr_code tr_server_position_read(struct tr_saved_position *position,
                                                   const struct tr_server_facts *facts,
-                                                  const struct tr_query_port *port, struct tr_gtid_sources *sources,
+                                                  const struct tr_query_port *port,
+                                                  struct tr_gtid_sources *sources,
                                                   struct tr_error *err);
 
 /*
- * Whether the server still has everything after `saved` (contract §3.3). By GTIDs when saved has some, else by file.
- * Errors: TR_ERR_SOURCE_GONE with the remedy; the port's.
+ * Whether the server still has everything after `saved` (contract §3.3). By GTIDs when saved has
+ * some, else by file. Errors: TR_ERR_SOURCE_GONE with the remedy; the port's.
  */
 TR_NODISCARD enum tr_code tr_server_position_check(const struct tr_saved_position *saved,
                                                    const struct tr_server_facts *facts,
-                                                   const struct tr_query_port *port, struct tr_gtid_sources *sources,
+                                                   const struct tr_query_port *port,
+                                                   struct tr_gtid_sources *sources,
                                                    struct tr_error *err);
 
 #endif

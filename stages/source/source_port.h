@@ -15,14 +15,17 @@
 
 /* Where to begin. Written by the sequencer (or the application at start), travels to ingest. */
 struct tr_resume {
-    struct tr_log_point point;  /* file and pos; event_count and row_count are the sequencer's business */
-    struct tr_gtid_set *gtids;  /* owned by the sequencer, unchanged until the next LINK_DOWN; NULL = by file and pos */
+    struct tr_log_point
+        point; /* file and pos; event_count and row_count are the sequencer's business */
+    struct tr_gtid_set *gtids; /* owned by the sequencer, unchanged until the next LINK_DOWN; NULL =
+                                  by file and pos */
     enum tr_flavor flavor;
 };
 
 enum tr_framing {
     TR_FRAMING_PACKETS = 0, /* MySQL packets: length:3 sequence:1, status byte, event */
-    TR_FRAMING_EVENTS,      /* a binlog file: events back to back after the 4-byte magic (already consumed) */
+    TR_FRAMING_EVENTS,      /* a binlog file: events back to back after the 4-byte magic (already
+                               consumed) */
 };
 
 enum tr_read { TR_READ_BYTES = 0, TR_READ_WOULD_BLOCK, TR_READ_END, TR_READ_ERROR };
@@ -30,10 +33,12 @@ enum tr_read { TR_READ_BYTES = 0, TR_READ_WOULD_BLOCK, TR_READ_END, TR_READ_ERRO
 struct tr_source_port {
     void *self;
     enum tr_framing framing;
-    /* Connects, logs in, prepares the session, sends the dump command. May block up to its connect timeout. */
+    /* Connects, logs in, prepares the session, sends the dump command. May block up to its connect
+     * timeout. */
     enum tr_code (*open)(void *self, const struct tr_resume *resume, struct tr_error *err);
-    /* Reads up to `room_bytes` (at least 1). May wait up to `wait_ns` for the first byte; then WOULD_BLOCK. END: a file's
-     * end, or the peer closed. ERROR sets err (remedy TR_RECONNECT or TR_STOP). */
+    /* Reads up to `room_bytes` (at least 1). May wait up to `wait_ns` for the first byte; then
+     * WOULD_BLOCK. END: a file's end, or the peer closed. ERROR sets err (remedy TR_RECONNECT or
+     * TR_STOP). */
     enum tr_read (*read)(void *self, void *out, size_t room_bytes, int64_t wait_ns, size_t *bytes,
                          struct tr_error *err);
     void (*close)(void *self); /* of the connection; open may be called again */

@@ -14,8 +14,9 @@
 
 #define COMMAND_DUMP 0x12      /* COM_BINLOG_DUMP: MySQL internals, "Replication Protocol" */
 #define COMMAND_DUMP_GTID 0x1E /* COM_BINLOG_DUMP_GTID */
-#define FLAG_HEARTBEAT_V2 0x02 /* MySQL >= 8.0.26, ignored before; on MariaDB the same bit asks for ANNOTATE_ROWS */
-#define POS_FIRST 4            /* of a file: after its magic */
+#define FLAG_HEARTBEAT_V2                                                                          \
+    0x02 /* MySQL >= 8.0.26, ignored before; on MariaDB the same bit asks for ANNOTATE_ROWS */
+#define POS_FIRST 4 /* of a file: after its magic */
 #define PACKET_PAYLOAD_BYTES_MAX 0xFFFFFFu
 #define NET_WRITE_TIMEOUT_S_DEFAULT 86400
 #define SEND_TIMEOUT_MS 30000
@@ -23,18 +24,19 @@
 static enum tr_code open_dump(void *self, const struct tr_resume *resume, struct tr_error *err);
 static enum tr_code prepare_session(struct tr_wire_source *source, const struct tr_resume *resume,
                                     struct tr_error *err);
-static enum tr_code set_connect_state(struct tr_wire_source *source, const struct tr_gtid_set *gtids,
-                                      struct tr_error *err);
-static enum tr_code send_dump(struct tr_wire_source *source, const struct tr_resume *resume, struct tr_error *err);
-static enum tr_read read_bytes(void *self, void *out, size_t room_bytes, int64_t wait_ns, size_t *bytes,
-                               struct tr_error *err);
+static enum tr_code set_connect_state(struct tr_wire_source *source,
+                                      const struct tr_gtid_set *gtids, struct tr_error *err);
+static enum tr_code send_dump(struct tr_wire_source *source, const struct tr_resume *resume,
+                              struct tr_error *err);
+static enum tr_read read_bytes(void *self, void *out, size_t room_bytes, int64_t wait_ns,
+                               size_t *bytes, struct tr_error *err);
 static void close_dump(void *self);
 static void wake(void *self);
 static bool is_by_gtid(const struct tr_resume *resume);
 static size_t put(uint8_t *out, size_t at, uint64_t value, size_t byte_count);
 
-enum tr_code tr_wire_source_init(struct tr_wire_source *source, const struct tr_wire_options *options,
-                                 struct tr_error *err)
+enum tr_code tr_wire_source_init(struct tr_wire_source *source,
+                                 const struct tr_wire_options *options, struct tr_error *err)
 {
     *source = (struct tr_wire_source){
         .port = {.self = source,
@@ -55,7 +57,8 @@ enum tr_code tr_wire_source_init(struct tr_wire_source *source, const struct tr_
     source->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (source->wake_fd == -1) {
         *source = (struct tr_wire_source){0};
-        return TR_FAIL(err, TR_ERR_SYSTEM, TR_STOP, "no descriptor for the source: raise the limit (ulimit -n)");
+        return TR_FAIL(err, TR_ERR_SYSTEM, TR_STOP,
+                       "no descriptor for the source: raise the limit (ulimit -n)");
     }
     return TR_OK;
 }
@@ -97,19 +100,23 @@ static enum tr_code prepare_session(struct tr_wire_source *source, const struct 
 
     if (flavor != resume->flavor) {
         return TR_FAIL(err, TR_ERR_SOURCE_GONE, TR_STOP,
-                       "%s:%u is a %s server now (version %s): the saved position is of the other kind; connect to the "
+                       "%s:%u is a %s server now (version %s): the saved position is of the other "
+                       "kind; connect to the "
                        "right server, or delete the saved offset",
                        source->options.mysql.host, source->options.mysql.port,
-                       flavor == TR_FLAVOR_MARIADB ? "MariaDB" : "MySQL", tr_mysql_link_version(source->link));
+                       flavor == TR_FLAVOR_MARIADB ? "MariaDB" : "MySQL",
+                       tr_mysql_link_version(source->link));
     }
     (void)snprintf(heartbeat, sizeof(heartbeat),
-                   "SET @master_heartbeat_period = %" PRId64 ", @source_heartbeat_period = %" PRId64,
+                   "SET @master_heartbeat_period = %" PRId64
+                   ", @source_heartbeat_period = %" PRId64,
                    source->options.heartbeat_ns, source->options.heartbeat_ns);
     (void)snprintf(write_timeout, sizeof(write_timeout), "SET SESSION net_write_timeout = %" PRIu32,
                    source->options.net_write_timeout_s);
     const char *const statements[] = {
         "SET NAMES utf8mb4",
-        "SET @master_binlog_checksum = @@global.binlog_checksum, @source_binlog_checksum = @@global.binlog_checksum",
+        "SET @master_binlog_checksum = @@global.binlog_checksum, @source_binlog_checksum = "
+        "@@global.binlog_checksum",
         heartbeat,
         write_timeout,
         flavor == TR_FLAVOR_MARIADB ? "SET @mariadb_slave_capability = 4" : NULL,
@@ -129,12 +136,14 @@ static enum tr_code prepare_session(struct tr_wire_source *source, const struct 
     return TR_OK;
 }
 
-/* MariaDB's start by GTID: the state, and no strictness that would refuse an out-of-order number in the log. */
-static enum tr_code set_connect_state(struct tr_wire_source *source, const struct tr_gtid_set *gtids,
-                                      struct tr_error *err)
+/* MariaDB's start by GTID: the state, and no strictness that would refuse an out-of-order number in
+ * the log. */
+static enum tr_code set_connect_state(struct tr_wire_source *source,
+                                      const struct tr_gtid_set *gtids, struct tr_error *err)
 {
-    static const char before[] = "SET @slave_gtid_strict_mode = 0, @slave_gtid_ignore_duplicates = 0, "
-                                 "@slave_connect_state = '";
+    static const char before[] =
+        "SET @slave_gtid_strict_mode = 0, @slave_gtid_ignore_duplicates = 0, "
+        "@slave_connect_state = '";
     const size_t text_bytes = tr_gtid_set_text_bytes(gtids);
     char *sql = calloc(1, sizeof(before) + text_bytes + 2);
 
@@ -149,7 +158,8 @@ static enum tr_code set_connect_state(struct tr_wire_source *source, const struc
     return code;
 }
 
-static enum tr_code send_dump(struct tr_wire_source *source, const struct tr_resume *resume, struct tr_error *err)
+static enum tr_code send_dump(struct tr_wire_source *source, const struct tr_resume *resume,
+                              struct tr_error *err)
 {
     struct tr_mysql_raw raw;
     enum tr_code code = tr_mysql_link_take_raw(source->link, &raw, err);
@@ -175,13 +185,16 @@ static enum tr_code send_dump(struct tr_wire_source *source, const struct tr_res
     free(command);
     if (code == TR_OK) {
         TR_LOG(TR_LOG_INFO, "source.dump", TR_TEXT("host", source->options.mysql.host),
-               TR_UINT("port", source->options.mysql.port), TR_TEXT("version", tr_mysql_link_version(source->link)),
-               TR_TEXT("tls", tr_mysql_link_tls(source->link)), TR_UINT("server_id", source->options.server_id));
+               TR_UINT("port", source->options.mysql.port),
+               TR_TEXT("version", tr_mysql_link_version(source->link)),
+               TR_TEXT("tls", tr_mysql_link_tls(source->link)),
+               TR_UINT("server_id", source->options.server_id));
     }
     return code;
 }
 
-size_t tr_wire_write_dump(uint8_t *out, const struct tr_resume *resume, uint32_t server_id, struct tr_error *err)
+size_t tr_wire_write_dump(uint8_t *out, const struct tr_resume *resume, uint32_t server_id,
+                          struct tr_error *err)
 {
     const bool is_mariadb = resume->flavor == TR_FLAVOR_MARIADB;
     const bool by_gtid = is_by_gtid(resume);
@@ -192,7 +205,8 @@ size_t tr_wire_write_dump(uint8_t *out, const struct tr_resume *resume, uint32_t
 
     if (pos > UINT32_MAX && is_mariadb) {
         (void)TR_FAIL(err, TR_ERR_UNSUPPORTED, TR_STOP,
-                      "position %s:%" PRIu64 ": MariaDB's dump command ends at 4294967295; continue by GTID (a saved "
+                      "position %s:%" PRIu64
+                      ": MariaDB's dump command ends at 4294967295; continue by GTID (a saved "
                       "offset with gtids), or delete the saved offset",
                       resume->point.file, pos);
         return 0;
@@ -201,9 +215,10 @@ size_t tr_wire_write_dump(uint8_t *out, const struct tr_resume *resume, uint32_t
         static const uint8_t empty_set[8] = {0};
         const size_t set_bytes =
             by_gtid ? tr_gtid_set_write_binary(resume->gtids, NULL) : sizeof(empty_set);
-        if (set_bytes > PACKET_PAYLOAD_BYTES_MAX - TR_DUMP_COMMAND_FIXED_BYTES - TR_BINLOG_NAME_BYTES_MAX) {
-            (void)TR_FAIL(err, TR_ERR_UNSUPPORTED, TR_STOP, "a GTID set of %zu bytes: more than a packet holds",
-                          set_bytes);
+        if (set_bytes >
+            PACKET_PAYLOAD_BYTES_MAX - TR_DUMP_COMMAND_FIXED_BYTES - TR_BINLOG_NAME_BYTES_MAX) {
+            (void)TR_FAIL(err, TR_ERR_UNSUPPORTED, TR_STOP,
+                          "a GTID set of %zu bytes: more than a packet holds", set_bytes);
             return 0;
         }
         at = put(out, at, COMMAND_DUMP_GTID, 1);
@@ -236,8 +251,8 @@ size_t tr_wire_write_dump(uint8_t *out, const struct tr_resume *resume, uint32_t
     return at;
 }
 
-static enum tr_read read_bytes(void *self, void *out, size_t room_bytes, int64_t wait_ns, size_t *bytes,
-                               struct tr_error *err)
+static enum tr_read read_bytes(void *self, void *out, size_t room_bytes, int64_t wait_ns,
+                               size_t *bytes, struct tr_error *err)
 {
     struct tr_wire_source *source = self;
 
@@ -264,7 +279,8 @@ static bool is_by_gtid(const struct tr_resume *resume)
     return resume->gtids != NULL && !tr_gtid_set_is_empty(resume->gtids);
 }
 
-/* Writes the low bytes of `value`, least significant first, unless only the size is asked for. Returns the next place. */
+/* Writes the low bytes of `value`, least significant first, unless only the size is asked for.
+ * Returns the next place. */
 static size_t put(uint8_t *out, size_t at, uint64_t value, size_t byte_count)
 {
     if (out != NULL) {

@@ -20,7 +20,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct tr_column *column = &table->columns[0];
     if (tr_column_text_parse_type(table, column, tr_span_of(data + 2, type_bytes), &err) == TR_OK) {
         const enum tr_code code = tr_column_text_parse_default(
-            table, column, flavor, tr_span_of(data + 2 + type_bytes, size - 2 - type_bytes), (struct tr_span){0}, &err);
+            table, column, flavor, tr_span_of(data + 2 + type_bytes, size - 2 - type_bytes),
+            (struct tr_span){0}, &err);
         (void)code; /* either is fine */
     }
     tr_table_close(table);

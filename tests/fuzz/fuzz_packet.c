@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Any bytes as a dump stream: frames never reach outside the input, every answer moves on, pieces add up. */
+/* Any bytes as a dump stream: frames never reach outside the input, every answer moves on, pieces
+ * add up. */
 #include <stdint.h>
 #include <stdlib.h>
 
@@ -9,8 +10,10 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* Takes the rest of a large event out of its packets. Returns bytes used, or SIZE_MAX when the stream is bad or short. */
-static size_t take_pieces(struct tr_packet_framer *framer, const struct tr_frame_found *found, struct tr_span rest)
+/* Takes the rest of a large event out of its packets. Returns bytes used, or SIZE_MAX when the
+ * stream is bad or short. */
+static size_t take_pieces(struct tr_packet_framer *framer, const struct tr_frame_found *found,
+                          struct tr_span rest)
 {
     struct tr_packet_pieces pieces;
     struct tr_error err;
@@ -24,7 +27,8 @@ static size_t take_pieces(struct tr_packet_framer *framer, const struct tr_frame
         if (pieces.packet_bytes == 0) {
             TR_ASSERT(pieces.continues);
             pieces.header[pieces.header_bytes++] = rest.data[at++];
-            if (pieces.header_bytes == TR_PACKET_HEADER_BYTES && tr_packet_pieces_next(&pieces, framer, &err) != TR_OK) {
+            if (pieces.header_bytes == TR_PACKET_HEADER_BYTES &&
+                tr_packet_pieces_next(&pieces, framer, &err) != TR_OK) {
                 return SIZE_MAX;
             }
             continue;

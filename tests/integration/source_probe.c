@@ -3,10 +3,11 @@
  * The source's modules against a real server, one at a time, for test_source.py:
  *
  *   source_probe login|facts|position|check|tables|dump key=value...
- *   keys: host port user password tls ca plugin_dir connect_timeout_ms | server_id file pos gtids database
- *         rows (dump: end after so many rows events) seconds (dump: give up) startup_wait_ms
+ *   keys: host port user password tls ca plugin_dir connect_timeout_ms | server_id file pos gtids
+ * database rows (dump: end after so many rows events) seconds (dump: give up) startup_wait_ms
  *
- * Prints what it found, one fact a line. An error is one line `error <code> <text>`, and the exit code is the error's.
+ * Prints what it found, one fact a line. An error is one line `error <code> <text>`, and the exit
+ * code is the error's.
  */
 #include <inttypes.h>
 #include <poll.h>
@@ -87,10 +88,10 @@ static int login(struct probe *probe)
     if (tr_mysql_link_open(&link, &probe->mysql, &probe->err) != TR_OK) {
         return failed(&probe->err);
     }
-    (void)printf("library %s\nversion %s\ntls %s\n", tr_mysql_library_name(), tr_mysql_link_version(link),
-                 tr_mysql_link_tls(link));
-    const enum tr_code code = tr_mysql_link_query(link, "SELECT CONCAT('user ', CURRENT_USER())", on_login_row, NULL,
-                                                  &probe->err);
+    (void)printf("library %s\nversion %s\ntls %s\n", tr_mysql_library_name(),
+                 tr_mysql_link_version(link), tr_mysql_link_tls(link));
+    const enum tr_code code = tr_mysql_link_query(link, "SELECT CONCAT('user ', CURRENT_USER())",
+                                                  on_login_row, NULL, &probe->err);
     tr_mysql_link_close(link);
     return code == TR_OK ? 0 : failed(&probe->err);
 }
@@ -99,12 +100,14 @@ static int facts(struct probe *probe)
 {
     const struct tr_server_facts *f = &probe->facts;
 
-    (void)printf("flavor %s\nversion %s\nnumber %" PRIu32 "\nserver_id %" PRIu32 "\nuuid %s\nrow_metadata %s\n"
+    (void)printf("flavor %s\nversion %s\nnumber %" PRIu32 "\nserver_id %" PRIu32
+                 "\nuuid %s\nrow_metadata %s\n"
                  "gtid_mode %s\nretention_s %" PRIu64 "\nuser %s\nchecksum %s\ntime_zone %s\n",
-                 f->flavor == TR_FLAVOR_MARIADB ? "mariadb" : "mysql", f->version, f->version_number, f->server_id,
-                 f->server_uuid, f->binlog_row_metadata, f->gtid_mode, f->retention_s, f->user, f->binlog_checksum,
-                 f->time_zone);
-    if (tr_server_facts_check(f, (uint32_t)number_of(probe, "server_id", 4242), &probe->err) != TR_OK) {
+                 f->flavor == TR_FLAVOR_MARIADB ? "mariadb" : "mysql", f->version,
+                 f->version_number, f->server_id, f->server_uuid, f->binlog_row_metadata,
+                 f->gtid_mode, f->retention_s, f->user, f->binlog_checksum, f->time_zone);
+    if (tr_server_facts_check(f, (uint32_t)number_of(probe, "server_id", 4242), &probe->err) !=
+        TR_OK) {
         return failed(&probe->err);
     }
     return 0;
@@ -112,8 +115,8 @@ static int facts(struct probe *probe)
 
 static int position(struct probe *probe)
 {
-    if (tr_server_position_read(&probe->position, &probe->facts, &probe->query.port, probe->sources, &probe->err) !=
-        TR_OK) {
+    if (tr_server_position_read(&probe->position, &probe->facts, &probe->query.port, probe->sources,
+                                &probe->err) != TR_OK) {
         return failed(&probe->err);
     }
     char *text = calloc(1, tr_gtid_set_text_bytes(probe->position.gtids) + 1);
@@ -121,23 +124,24 @@ static int position(struct probe *probe)
         return 1;
     }
     tr_gtid_set_write_text(probe->position.gtids, text);
-    (void)printf("file %s\npos %" PRIu64 "\ngtids %s\n", probe->position.point.file, probe->position.point.pos, text);
+    (void)printf("file %s\npos %" PRIu64 "\ngtids %s\n", probe->position.point.file,
+                 probe->position.point.pos, text);
     free(text);
     return 0;
 }
 
 static int check(struct probe *probe)
 {
-    if (tr_server_position_check(&probe->position, &probe->facts, &probe->query.port, probe->sources, &probe->err) !=
-        TR_OK) {
+    if (tr_server_position_check(&probe->position, &probe->facts, &probe->query.port,
+                                 probe->sources, &probe->err) != TR_OK) {
         return failed(&probe->err);
     }
     (void)printf("available\n");
     return 0;
 }
 
-static enum tr_code in_database(void *self, struct tr_span database, struct tr_span table, bool *is_captured,
-                                struct tr_error *err)
+static enum tr_code in_database(void *self, struct tr_span database, struct tr_span table,
+                                bool *is_captured, struct tr_error *err)
 {
     (void)table;
     (void)err;
@@ -149,8 +153,9 @@ static enum tr_code print_table(void *self, struct tr_table *table, struct tr_er
 {
     (void)self;
     (void)err;
-    (void)printf("table %.*s charset %.*s key", (int)table->name.bytes, (const char *)table->name.data,
-                 (int)table->charset_name.bytes, (const char *)table->charset_name.data);
+    (void)printf("table %.*s charset %.*s key", (int)table->name.bytes,
+                 (const char *)table->name.data, (int)table->charset_name.bytes,
+                 (const char *)table->charset_name.data);
     for (uint32_t i = 0; i < table->key_count; i++) {
         const struct tr_span name = table->columns[table->key_columns[i]].name;
         (void)printf(" %.*s", (int)name.bytes, (const char *)name.data);
@@ -158,9 +163,10 @@ static enum tr_code print_table(void *self, struct tr_table *table, struct tr_er
     (void)printf("\n");
     for (uint32_t i = 0; i < table->column_count; i++) {
         const struct tr_column *c = &table->columns[i];
-        (void)printf("column %.*s %s", (int)c->name.bytes, (const char *)c->name.data, tr_column_type_name(c->type));
-        (void)printf(" length=%" PRIu32 " precision=%u scale=%u charset=%d", c->length, c->precision, c->scale,
-                     c->charset);
+        (void)printf("column %.*s %s", (int)c->name.bytes, (const char *)c->name.data,
+                     tr_column_type_name(c->type));
+        (void)printf(" length=%" PRIu32 " precision=%u scale=%u charset=%d", c->length,
+                     c->precision, c->scale, c->charset);
         (void)printf("%s%s%s%s", c->is_unsigned ? " unsigned" : "", c->is_nullable ? " null" : "",
                      c->is_generated ? " generated" : "", c->is_auto_increment ? " auto" : "");
         for (uint32_t k = 0; k < c->option_count; k++) {
@@ -244,9 +250,10 @@ static void take_chunks(struct dump *dump)
 
 static enum tr_code dump_open(struct dump *dump, struct probe *probe)
 {
-    const struct tr_wire_options wire = {.mysql = probe->mysql,
-                                         .server_id = (uint32_t)number_of(probe, "server_id", 4242),
-                                         .heartbeat_ns = (int64_t)number_of(probe, "heartbeat_ms", 1000) * TR_NS_PER_MS};
+    const struct tr_wire_options wire = {
+        .mysql = probe->mysql,
+        .server_id = (uint32_t)number_of(probe, "server_id", 4242),
+        .heartbeat_ns = (int64_t)number_of(probe, "heartbeat_ms", 1000) * TR_NS_PER_MS};
     enum tr_code code = tr_wire_source_init(&dump->source, &wire, &probe->err);
     const uint32_t chunk_count = tr_ingest_chunk_count(1);
     const struct tr_ingest_options options = {
@@ -262,10 +269,14 @@ static enum tr_code dump_open(struct dump *dump, struct probe *probe)
                                           .resume = &dump->resume_ring,
                                           .returns = dump->returns,
                                           .return_count = 1};
-    code = code == TR_OK ? tr_ring_init(&dump->to_sequencer, chunk_count, sizeof(void *), &probe->err) : code;
-    code = code == TR_OK ? tr_ring_init(&dump->returned, chunk_count, sizeof(void *), &probe->err) : code;
+    code = code == TR_OK
+               ? tr_ring_init(&dump->to_sequencer, chunk_count, sizeof(void *), &probe->err)
+               : code;
+    code = code == TR_OK ? tr_ring_init(&dump->returned, chunk_count, sizeof(void *), &probe->err)
+                         : code;
     code = code == TR_OK ? tr_ring_init(&dump->resume_ring, 2, sizeof(void *), &probe->err) : code;
-    return code == TR_OK ? tr_ingest_init(&dump->ingest, &options, &rings, NULL, &probe->err) : code;
+    return code == TR_OK ? tr_ingest_init(&dump->ingest, &options, &rings, NULL, &probe->err)
+                         : code;
 }
 
 static int dump(struct probe *probe)
@@ -281,7 +292,9 @@ static int dump(struct probe *probe)
     }
     dump.resume.point = probe->position.point;
     dump.resume.gtids = probe->position.gtids;
-    dump.resume.flavor = strcmp(text_of(probe, "flavor", "mysql"), "mariadb") == 0 ? TR_FLAVOR_MARIADB : TR_FLAVOR_MYSQL;
+    dump.resume.flavor = strcmp(text_of(probe, "flavor", "mysql"), "mariadb") == 0
+                             ? TR_FLAVOR_MARIADB
+                             : TR_FLAVOR_MYSQL;
     give_resume(&dump);
     while (!dump.ended) {
         const int64_t now_ns = tr_clock_monotonic_ns(clock);
@@ -293,7 +306,8 @@ static int dump(struct probe *probe)
             tr_ingest_stop(&dump.ingest);
         }
     }
-    (void)printf("rows_events %" PRIu64 "\nevent_bytes %" PRIu64 "\n", dump.rows_events, dump.event_bytes);
+    (void)printf("rows_events %" PRIu64 "\nevent_bytes %" PRIu64 "\n", dump.rows_events,
+                 dump.event_bytes);
     const struct tr_error *fault = tr_fault_seen(&dump.fault);
     const int result = fault != NULL ? failed(fault) : dump.rows_events >= rows_wanted ? 0 : 1;
     tr_ingest_deinit(&dump.ingest);
@@ -323,12 +337,15 @@ static enum tr_code probe_open(struct probe *probe)
     const char *gtids = text_of(probe, "gtids", "");
     enum tr_code code = tr_mysql_library_open(&probe->err);
     code = code == TR_OK ? tr_gtid_sources_open(&probe->sources, &probe->err) : code;
-    code = code == TR_OK ? tr_gtid_set_open(&probe->position.gtids, is_mariadb ? TR_FLAVOR_MARIADB : TR_FLAVOR_MYSQL,
-                                            &probe->err)
+    code = code == TR_OK
+               ? tr_gtid_set_open(&probe->position.gtids,
+                                  is_mariadb ? TR_FLAVOR_MARIADB : TR_FLAVOR_MYSQL, &probe->err)
+               : code;
+    code = code == TR_OK ? tr_gtid_set_parse(probe->position.gtids, probe->sources,
+                                             tr_span_of_text(gtids), &probe->err)
                          : code;
-    code = code == TR_OK ? tr_gtid_set_parse(probe->position.gtids, probe->sources, tr_span_of_text(gtids), &probe->err)
-                         : code;
-    (void)snprintf(probe->position.point.file, sizeof(probe->position.point.file), "%s", text_of(probe, "file", ""));
+    (void)snprintf(probe->position.point.file, sizeof(probe->position.point.file), "%s",
+                   text_of(probe, "file", ""));
     probe->position.point.pos = number_of(probe, "pos", 4);
     return code;
 }
@@ -345,10 +362,12 @@ int main(int argc, char **argv)
     int result = 2;
 
     if (argc < 2) {
-        (void)fprintf(stderr, "usage: source_probe login|facts|position|check|tables|dump key=value...\n");
+        (void)fprintf(stderr,
+                      "usage: source_probe login|facts|position|check|tables|dump key=value...\n");
         return 2;
     }
-    (void)signal(SIGPIPE, SIG_IGN); /* as the engine does: TLS libraries write without MSG_NOSIGNAL */
+    (void)signal(SIGPIPE,
+                 SIG_IGN); /* as the engine does: TLS libraries write without MSG_NOSIGNAL */
     if (probe_open(&probe) != TR_OK) {
         return failed(&probe.err);
     }

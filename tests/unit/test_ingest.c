@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "stages/source/ingest.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
 
 #include "engine/clock.h"
+#include "stages/source/ingest.h"
 #include "tests/check.h"
 
 /* A source whose answers are a script: connect results, then one stream of bytes per connection. */
@@ -39,15 +38,17 @@ static enum tr_code script_open(void *self, const struct tr_resume *resume, stru
     assert_true(i < script->link_count);
     script->link_next++;
     script->at = 0;
-    (void)snprintf(script->resume_files[i], sizeof(script->resume_files[i]), "%.15s", resume->point.file);
+    (void)snprintf(script->resume_files[i], sizeof(script->resume_files[i]), "%.15s",
+                   resume->point.file);
     if (script->links[i].open_code != TR_OK) {
-        return TR_FAIL(err, script->links[i].open_code, script->links[i].remedy, "connect refused by the script");
+        return TR_FAIL(err, script->links[i].open_code, script->links[i].remedy,
+                       "connect refused by the script");
     }
     return TR_OK;
 }
 
-static enum tr_read script_read(void *self, void *out, size_t room_bytes, int64_t wait_ns, size_t *bytes,
-                                struct tr_error *err)
+static enum tr_read script_read(void *self, void *out, size_t room_bytes, int64_t wait_ns,
+                                size_t *bytes, struct tr_error *err)
 {
     struct script *script = self;
     const struct script_link *link = &script->links[script->link_next - 1];
@@ -136,7 +137,8 @@ static void bench_open(struct bench *b, enum tr_framing framing, struct tr_inges
     options.paused = &b->paused;
     options.fault = &b->fault;
     b->returns[0] = &b->returned;
-    assert_int_equal(tr_ring_init(&b->to_sequencer, options.chunk_count, sizeof(void *), &err), TR_OK);
+    assert_int_equal(tr_ring_init(&b->to_sequencer, options.chunk_count, sizeof(void *), &err),
+                     TR_OK);
     assert_int_equal(tr_ring_init(&b->returned, options.chunk_count, sizeof(void *), &err), TR_OK);
     assert_int_equal(tr_ring_init(&b->resume_ring, 2, sizeof(void *), &err), TR_OK);
     assert_int_equal(tr_ingest_init(&b->ingest, &options, &rings, NULL, &err), TR_OK);
@@ -268,7 +270,8 @@ static uint8_t *load(const char *name, size_t *byte_count)
 }
 
 /* The events of a capture by the obvious way: join all payloads, drop status bytes. */
-static size_t strip_frames(const uint8_t *stream, size_t byte_count, size_t status_bytes, uint8_t *out)
+static size_t strip_frames(const uint8_t *stream, size_t byte_count, size_t status_bytes,
+                           uint8_t *out)
 {
     size_t out_bytes = 0;
     bool continued = false;
@@ -299,10 +302,11 @@ static void captures_come_out_whole_at_every_read_size(void **state)
         uint8_t *expected = malloc(byte_count);
         const size_t expected_bytes = strip_frames(stream, byte_count, 1, expected);
         for (size_t read_bytes = 1; read_bytes <= 200; read_bytes += read_bytes < 60 ? 1 : 37) {
-            struct bench b = {.script = {.links = {{stream, byte_count, TR_OK, TR_STOP, TR_READ_WOULD_BLOCK}},
-                                         .link_count = 1,
-                                         .read_bytes_max = read_bytes,
-                                         .dry_every = read_bytes % 3 == 0 ? 2 : 0}};
+            struct bench b = {
+                .script = {.links = {{stream, byte_count, TR_OK, TR_STOP, TR_READ_WOULD_BLOCK}},
+                           .link_count = 1,
+                           .read_bytes_max = read_bytes,
+                           .dry_every = read_bytes % 3 == 0 ? 2 : 0}};
             bench_open(&b, TR_FRAMING_PACKETS, (struct tr_ingest_options){0});
             give_resume(&b, "binlog.000001");
             run_dry(&b);
@@ -355,9 +359,10 @@ static void split_packets_come_out_as_pieces(void **state)
     const size_t read_sizes[] = {SIZE_MAX, 65536, 100001};
 
     for (size_t i = 0; i < sizeof(read_sizes) / sizeof(read_sizes[0]); i++) {
-        struct bench b = {.script = {.links = {{stream, byte_count, TR_OK, TR_STOP, TR_READ_WOULD_BLOCK}},
-                                     .link_count = 1,
-                                     .read_bytes_max = read_sizes[i]}};
+        struct bench b = {
+            .script = {.links = {{stream, byte_count, TR_OK, TR_STOP, TR_READ_WOULD_BLOCK}},
+                       .link_count = 1,
+                       .read_bytes_max = read_sizes[i]}};
         bench_open(&b, TR_FRAMING_PACKETS, (struct tr_ingest_options){0});
         give_resume(&b, "binlog.000001");
         run_dry(&b);
@@ -394,7 +399,8 @@ static void events_around_the_chunk_size_come_out_whole(void **state)
     uint8_t *stream = malloc(4 * TR_CHUNK_BYTES);
     uint8_t *expected = malloc(4 * TR_CHUNK_BYTES);
 
-    for (uint32_t event_bytes = TR_CHUNK_BYTES - 140; event_bytes <= TR_CHUNK_BYTES + 70; event_bytes += 3) {
+    for (uint32_t event_bytes = TR_CHUNK_BYTES - 140; event_bytes <= TR_CHUNK_BYTES + 70;
+         event_bytes += 3) {
         for (uint32_t before = 0; before < 2; before++) {
             size_t byte_count = 0;
             uint8_t sequence = 1;
@@ -404,8 +410,9 @@ static void events_around_the_chunk_size_come_out_whole(void **state)
             byte_count += write_event_packet(stream + byte_count, sequence++, event_bytes);
             byte_count += write_event_packet(stream + byte_count, sequence++, 50);
             const size_t expected_bytes = strip_frames(stream, byte_count, 1, expected);
-            struct bench b = {.script = {.links = {{stream, byte_count, TR_OK, TR_STOP, TR_READ_WOULD_BLOCK}},
-                                         .link_count = 1}};
+            struct bench b = {
+                .script = {.links = {{stream, byte_count, TR_OK, TR_STOP, TR_READ_WOULD_BLOCK}},
+                           .link_count = 1}};
             bench_open(&b, TR_FRAMING_PACKETS, (struct tr_ingest_options){.chunk_count = 2});
             give_resume(&b, "binlog.000001");
             run_dry(&b);
@@ -423,7 +430,8 @@ static void events_around_the_chunk_size_come_out_whole(void **state)
 static void semi_sync_bytes_are_part_of_the_frame(void **state)
 {
     (void)state;
-    const char *const names[] = {"mysql97-wire-semisync.stream", "mariadb1011-wire-semisync.stream"};
+    const char *const names[] = {"mysql97-wire-semisync.stream",
+                                 "mariadb1011-wire-semisync.stream"};
 
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         size_t byte_count;
@@ -431,7 +439,8 @@ static void semi_sync_bytes_are_part_of_the_frame(void **state)
         uint8_t *expected = malloc(byte_count);
         const size_t expected_bytes = strip_frames(stream, byte_count, 3, expected);
         struct bench b = {
-            .script = {.links = {{stream, byte_count, TR_OK, TR_STOP, TR_READ_WOULD_BLOCK}}, .link_count = 1}};
+            .script = {.links = {{stream, byte_count, TR_OK, TR_STOP, TR_READ_WOULD_BLOCK}},
+                       .link_count = 1}};
         bench_open(&b, TR_FRAMING_PACKETS, (struct tr_ingest_options){.semi_sync = true});
         give_resume(&b, "binlog.000001");
         run_dry(&b);
@@ -448,8 +457,8 @@ static void a_file_is_read_to_its_end(void **state)
     (void)state;
     size_t byte_count;
     uint8_t *file = load("mysql97-big-transaction.000001", &byte_count);
-    struct bench b = {
-        .script = {.links = {{file + 4, byte_count - 4, TR_OK, TR_STOP, TR_READ_END}}, .link_count = 1}};
+    struct bench b = {.script = {.links = {{file + 4, byte_count - 4, TR_OK, TR_STOP, TR_READ_END}},
+                                 .link_count = 1}};
 
     bench_open(&b, TR_FRAMING_EVENTS, (struct tr_ingest_options){0});
     give_resume(&b, "binlog.000001");
@@ -467,8 +476,8 @@ static void a_cut_file_is_a_fault_after_its_whole_events(void **state)
     (void)state;
     size_t byte_count;
     uint8_t *file = load("mysql97-wire-gtid.000001", &byte_count);
-    struct bench b = {
-        .script = {.links = {{file + 4, byte_count - 5, TR_OK, TR_STOP, TR_READ_END}}, .link_count = 1}};
+    struct bench b = {.script = {.links = {{file + 4, byte_count - 5, TR_OK, TR_STOP, TR_READ_END}},
+                                 .link_count = 1}};
 
     bench_open(&b, TR_FRAMING_EVENTS, (struct tr_ingest_options){0});
     give_resume(&b, "binlog.000001");
@@ -506,17 +515,22 @@ static void server_errors_stop_or_reconnect_by_their_family(void **state)
         enum tr_code code;
         bool is_fatal;
     } cases[] = {
-        {1236, "Could not find first log file name in binary log index file", TR_ERR_SOURCE_GONE, true},
+        {1236, "Could not find first log file name in binary log index file", TR_ERR_SOURCE_GONE,
+         true},
         {1236,
-         "A replica with the same server_uuid/server_id as this replica has connected to the source; the first event",
+         "A replica with the same server_uuid/server_id as this replica has connected to the "
+         "source; the first event",
          TR_ERR_SOURCE_CLASH, true},
-        {1236, "Client requested source to start replication from position > file size", TR_ERR_SOURCE_GONE, true},
-        {1236, "Cannot replicate because the source purged required binary logs.", TR_ERR_SOURCE_GONE, true},
-        {1236, "log event entry exceeded max_allowed_packet; Increase max_allowed_packet", TR_ERR_PROTOCOL, true},
+        {1236, "Client requested source to start replication from position > file size",
+         TR_ERR_SOURCE_GONE, true},
+        {1236, "Cannot replicate because the source purged required binary logs.",
+         TR_ERR_SOURCE_GONE, true},
+        {1236, "log event entry exceeded max_allowed_packet; Increase max_allowed_packet",
+         TR_ERR_PROTOCOL, true},
         {1236, "something a later server says", TR_ERR_SOURCE_GONE, true},
         {4052, "A slave with the same server_id has connected", TR_ERR_SOURCE_CLASH, true},
-        {1227, "Access denied; you need (at least one of) the REPLICATION SLAVE privilege(s)", TR_ERR_SOURCE_AUTH,
-         true},
+        {1227, "Access denied; you need (at least one of) the REPLICATION SLAVE privilege(s)",
+         TR_ERR_SOURCE_AUTH, true},
         {1053, "Server shutdown in progress", TR_ERR_SOURCE_LINK, false},
         {1927, "Connection was killed", TR_ERR_SOURCE_LINK, false},
     };
@@ -524,8 +538,8 @@ static void server_errors_stop_or_reconnect_by_their_family(void **state)
         uint8_t stream[512];
         size_t byte_count = write_event_packet(stream, 1, 60);
         byte_count += write_error_packet(stream + byte_count, 2, cases[i].number, cases[i].text);
-        struct bench b = {
-            .script = {.links = {{stream, byte_count, TR_OK, TR_STOP, TR_READ_END}}, .link_count = 1}};
+        struct bench b = {.script = {.links = {{stream, byte_count, TR_OK, TR_STOP, TR_READ_END}},
+                                     .link_count = 1}};
         bench_open(&b, TR_FRAMING_PACKETS, (struct tr_ingest_options){0});
         give_resume(&b, "binlog.000001");
         run_dry(&b);
@@ -551,20 +565,20 @@ static void wrong_sequence_length_or_status_stops_with_a_protocol_error(void **s
         size_t at;
         uint8_t value;
     } flips[] = {
-        {first_bytes + 3, 7},           /* sequence */
-        {first_bytes + 4, 0x11},        /* status */
-        {first_bytes + 5 + 9, 81},      /* event length: more than the packet */
-        {first_bytes + 5 + 9, 79},      /* less */
-        {first_bytes + 5 + 12, 0x7F},   /* 2 GiB */
-        {first_bytes, 10},              /* packet too short for an event */
-        {first_bytes, 0},               /* empty packet */
+        {first_bytes + 3, 7},         /* sequence */
+        {first_bytes + 4, 0x11},      /* status */
+        {first_bytes + 5 + 9, 81},    /* event length: more than the packet */
+        {first_bytes + 5 + 9, 79},    /* less */
+        {first_bytes + 5 + 12, 0x7F}, /* 2 GiB */
+        {first_bytes, 10},            /* packet too short for an event */
+        {first_bytes, 0},             /* empty packet */
     };
     for (size_t i = 0; i < sizeof(flips) / sizeof(flips[0]); i++) {
         uint8_t stream[300];
         memcpy(stream, good, byte_count);
         stream[flips[i].at] = flips[i].value;
-        struct bench b = {
-            .script = {.links = {{stream, byte_count, TR_OK, TR_STOP, TR_READ_END}}, .link_count = 1}};
+        struct bench b = {.script = {.links = {{stream, byte_count, TR_OK, TR_STOP, TR_READ_END}},
+                                     .link_count = 1}};
         bench_open(&b, TR_FRAMING_PACKETS, (struct tr_ingest_options){0});
         give_resume(&b, "binlog.000001");
         run_dry(&b);
@@ -582,11 +596,12 @@ static void a_lost_link_resumes_where_the_sequencer_says(void **state)
     (void)state;
     uint8_t stream[200];
     const size_t byte_count = write_event_packet(stream, 1, 60);
-    struct bench b = {.script = {.links = {{stream, byte_count, TR_OK, TR_STOP, TR_READ_ERROR},
-                                           {NULL, 0, TR_ERR_SOURCE_LINK, TR_RETRY, TR_READ_END},
-                                           {NULL, 0, TR_ERR_SOURCE_LINK, TR_RETRY, TR_READ_END},
-                                           {stream, byte_count, TR_OK, TR_STOP, TR_READ_WOULD_BLOCK}},
-                                 .link_count = 4}};
+    struct bench b = {
+        .script = {.links = {{stream, byte_count, TR_OK, TR_STOP, TR_READ_ERROR},
+                             {NULL, 0, TR_ERR_SOURCE_LINK, TR_RETRY, TR_READ_END},
+                             {NULL, 0, TR_ERR_SOURCE_LINK, TR_RETRY, TR_READ_END},
+                             {stream, byte_count, TR_OK, TR_STOP, TR_READ_WOULD_BLOCK}},
+                   .link_count = 4}};
     bench_open(&b, TR_FRAMING_PACKETS, (struct tr_ingest_options){.seed = 7});
     give_resume(&b, "binlog.000001");
     run_dry(&b);
@@ -594,7 +609,8 @@ static void a_lost_link_resumes_where_the_sequencer_says(void **state)
     assert_int_equal(b.script.link_next, 1); /* waits for the resume point */
     give_resume(&b, "binlog.000009");
     run_dry(&b);
-    assert_int_equal(b.script.link_next, 1); /* the link fell at once: backoff before the next attempt */
+    assert_int_equal(b.script.link_next,
+                     1); /* the link fell at once: backoff before the next attempt */
     for (uint32_t ms = 0; ms < 3000 && b.event_count < 2; ms += 10) {
         b.now_ns += 10 * TR_NS_PER_MS;
         run_dry(&b);
@@ -630,7 +646,8 @@ static void the_first_connect_is_tried_only_so_long(void **state)
     (void)state;
     struct bench b = {.script = {.link_count = 8}};
     for (uint32_t i = 0; i < 8; i++) {
-        b.script.links[i] = (struct script_link){NULL, 0, TR_ERR_SOURCE_LINK, TR_RETRY, TR_READ_END};
+        b.script.links[i] =
+            (struct script_link){NULL, 0, TR_ERR_SOURCE_LINK, TR_RETRY, TR_READ_END};
     }
     bench_open(&b, TR_FRAMING_PACKETS, (struct tr_ingest_options){.startup_wait_ms = 1000});
     give_resume(&b, "binlog.000001");
@@ -653,7 +670,8 @@ static void silence_beyond_the_deadline_is_a_dead_link(void **state)
     uint8_t stream[200];
     const size_t byte_count = write_event_packet(stream, 1, 60);
     struct bench b = {
-        .script = {.links = {{stream, byte_count, TR_OK, TR_STOP, TR_READ_WOULD_BLOCK}}, .link_count = 1}};
+        .script = {.links = {{stream, byte_count, TR_OK, TR_STOP, TR_READ_WOULD_BLOCK}},
+                   .link_count = 1}};
 
     bench_open(&b, TR_FRAMING_PACKETS, (struct tr_ingest_options){.silence_ns = 15 * TR_NS_PER_S});
     give_resume(&b, "binlog.000001");
@@ -681,7 +699,8 @@ static void a_paused_ingest_hands_on_what_it_has_and_reads_nothing(void **state)
     uint8_t stream[200];
     const size_t byte_count = write_event_packet(stream, 1, 60);
     struct bench b = {
-        .script = {.links = {{stream, byte_count, TR_OK, TR_STOP, TR_READ_WOULD_BLOCK}}, .link_count = 1}};
+        .script = {.links = {{stream, byte_count, TR_OK, TR_STOP, TR_READ_WOULD_BLOCK}},
+                   .link_count = 1}};
 
     bench_open(&b, TR_FRAMING_PACKETS, (struct tr_ingest_options){0});
     give_resume(&b, "binlog.000001");
@@ -700,8 +719,9 @@ static void a_stop_hands_on_whole_events_and_ends(void **state)
     uint8_t stream[400];
     size_t byte_count = write_event_packet(stream, 1, 60);
     byte_count += write_event_packet(stream + byte_count, 2, 60);
-    struct bench b = {.script = {.links = {{stream, byte_count - 10, TR_OK, TR_STOP, TR_READ_WOULD_BLOCK}},
-                                 .link_count = 1}};
+    struct bench b = {
+        .script = {.links = {{stream, byte_count - 10, TR_OK, TR_STOP, TR_READ_WOULD_BLOCK}},
+                   .link_count = 1}};
 
     bench_open(&b, TR_FRAMING_PACKETS, (struct tr_ingest_options){0});
     give_resume(&b, "binlog.000001");
@@ -725,8 +745,8 @@ static void without_free_chunks_reading_waits_and_loses_nothing(void **state)
     (void)state;
     size_t byte_count;
     uint8_t *file = load("mysql97-big-transaction.000001", &byte_count);
-    struct bench b = {
-        .script = {.links = {{file + 4, byte_count - 4, TR_OK, TR_STOP, TR_READ_END}}, .link_count = 1}};
+    struct bench b = {.script = {.links = {{file + 4, byte_count - 4, TR_OK, TR_STOP, TR_READ_END}},
+                                 .link_count = 1}};
 
     bench_open(&b, TR_FRAMING_EVENTS, (struct tr_ingest_options){.chunk_count = 3});
     give_resume(&b, "binlog.000001");

@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "stages/source/server_facts.h"
-
 #include <stdlib.h>
 #include <string.h>
 
 #include "stages/source/column_text.h"
 #include "stages/source/schema_query.h"
+#include "stages/source/server_facts.h"
 #include "tests/check.h"
 
 #define CELLS_MAX 8
 
-/* A server as a list of answers: the first whose `sql` begins the statement is given. Rows: cells split by '|', rows by
- * newline, `\N` is NULL; the first row holds the column names. */
+/* A server as a list of answers: the first whose `sql` begins the statement is given. Rows: cells
+ * split by '|', rows by newline, `\N` is NULL; the first row holds the column names. */
 struct answer {
     const char *sql;
     const char *rows;
@@ -43,7 +42,8 @@ static const char *split(const char *line, struct tr_span *cells, uint32_t *coun
     }
 }
 
-static enum tr_code fake_run(void *self, const char *sql, tr_query_on_row *on_row, void *row_self, struct tr_error *err)
+static enum tr_code fake_run(void *self, const char *sql, tr_query_on_row *on_row, void *row_self,
+                             struct tr_error *err)
 {
     struct fake *fake = self;
 
@@ -55,7 +55,8 @@ static enum tr_code fake_run(void *self, const char *sql, tr_query_on_row *on_ro
         }
         if (answer->error != 0) {
             fake->last_error = answer->error;
-            return TR_FAIL(err, answer->error == 1227 ? TR_ERR_SOURCE_AUTH : TR_ERR_SOURCE_SETUP, TR_STOP, "refused");
+            return TR_FAIL(err, answer->error == 1227 ? TR_ERR_SOURCE_AUTH : TR_ERR_SOURCE_SETUP,
+                           TR_STOP, "refused");
         }
         const char *line = split(answer->rows, fake->names, &fake->name_count);
         while (*line != '\0') {
@@ -102,10 +103,12 @@ static void fake_init(struct fake *fake, const struct answer *answers, size_t an
                           .answer_count = answer_count};
 }
 
-#define MYSQL_VARIABLES                                                                                            \
-    "Variable_name|Value\nversion|9.7.4-2\nversion_comment|Debian\nserver_uuid|897992b2-e674-11f1-8722-02fc00000001" \
-    "\nserver_id|7\nlog_bin|ON\nbinlog_format|ROW\nbinlog_row_image|FULL\nbinlog_row_metadata|MINIMAL"              \
-    "\nbinlog_row_value_options|\nbinlog_checksum|CRC32\ngtid_mode|ON\nlower_case_table_names|1"                    \
+#define MYSQL_VARIABLES                                                                            \
+    "Variable_name|Value\nversion|9.7.4-2\nversion_comment|Debian\nserver_uuid|897992b2-e674-"     \
+    "11f1-8722-02fc00000001"                                                                       \
+    "\nserver_id|7\nlog_bin|ON\nbinlog_format|ROW\nbinlog_row_image|FULL\nbinlog_row_metadata|"    \
+    "MINIMAL"                                                                                      \
+    "\nbinlog_row_value_options|\nbinlog_checksum|CRC32\ngtid_mode|ON\nlower_case_table_names|1"   \
     "\nbinlog_expire_logs_seconds|2592000\ntime_zone|SYSTEM\nsystem_time_zone|CET\n"
 
 static void facts_are_read_by_name(void **state)
@@ -114,7 +117,9 @@ static void facts_are_read_by_name(void **state)
     const struct answer answers[] = {
         {"SHOW GLOBAL VARIABLES", MYSQL_VARIABLES, 0},
         {"SELECT CURRENT_USER()", "CURRENT_USER()\ndebezium@%\n", 0},
-        {"SHOW GRANTS", "Grants\nGRANT SELECT, REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO `debezium`@`%`\n", 0},
+        {"SHOW GRANTS",
+         "Grants\nGRANT SELECT, REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO `debezium`@`%`\n",
+         0},
     };
     struct fake fake;
     struct tr_server_facts facts;
@@ -188,7 +193,8 @@ static void grants_are_read_as_whole_words(void **state)
         {"Grants\nGRANT ALL PRIVILEGES ON *.* TO `root`@`localhost` WITH GRANT OPTION\n", true},
         {"Grants\nGRANT REPLICATION SLAVE ON *.* TO `a`@`%`\n", true},
         {"Grants\nGRANT REPLICATION SLAVE ADMIN, SELECT ON *.* TO `a`@`%`\n", false},
-        {"Grants\nGRANT USAGE ON *.* TO `a`@`%`\nGRANT ALL PRIVILEGES ON `d`.* TO `a`@`%`\n", false},
+        {"Grants\nGRANT USAGE ON *.* TO `a`@`%`\nGRANT ALL PRIVILEGES ON `d`.* TO `a`@`%`\n",
+         false},
         {"Grants\nGRANT USAGE ON *.* TO `a`@`%`\nGRANT `replicator`@`%` TO `a`@`%`\n", true},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -227,13 +233,15 @@ static void positions_close(struct positions *p)
 static void the_current_position_is_read_by_column_name(void **state)
 {
     (void)state;
-    const struct answer mysql[] = {{"SHOW BINARY LOG STATUS",
-                                    "Added_Later|File|Position|Binlog_Do_DB|Executed_Gtid_Set\nx|b.000002|4711||"
-                                    "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee:1-9\n",
-                                    0}};
+    const struct answer mysql[] = {
+        {"SHOW BINARY LOG STATUS",
+         "Added_Later|File|Position|Binlog_Do_DB|Executed_Gtid_Set\nx|b.000002|4711||"
+         "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee:1-9\n",
+         0}};
     const struct answer mariadb[] = {{"SHOW MASTER STATUS", "File|Position\nm.000001|900\n", 0},
                                      {"SELECT BINLOG_GTID_POS('m.000001', 900)", "g\n0-7-12\n", 0}};
-    struct tr_server_facts facts = {.flavor = TR_FLAVOR_MYSQL, .version_number = 90704, .gtid_mode = "ON"};
+    struct tr_server_facts facts = {
+        .flavor = TR_FLAVOR_MYSQL, .version_number = 90704, .gtid_mode = "ON"};
     struct positions p;
     struct fake fake;
     struct tr_error err;
@@ -241,7 +249,8 @@ static void the_current_position_is_read_by_column_name(void **state)
 
     positions_open(&p, TR_FLAVOR_MYSQL);
     fake_init(&fake, mysql, 1);
-    assert_int_equal(tr_server_position_read(&p.position, &facts, &fake.port, p.sources, &err), TR_OK);
+    assert_int_equal(tr_server_position_read(&p.position, &facts, &fake.port, p.sources, &err),
+                     TR_OK);
     assert_string_equal(p.position.point.file, "b.000002");
     assert_int_equal(p.position.point.pos, 4711);
     tr_gtid_set_write_text(p.position.gtids, text);
@@ -251,7 +260,8 @@ static void the_current_position_is_read_by_column_name(void **state)
     positions_open(&p, TR_FLAVOR_MARIADB);
     facts = (struct tr_server_facts){.flavor = TR_FLAVOR_MARIADB, .version_number = 101119};
     fake_init(&fake, mariadb, 2);
-    assert_int_equal(tr_server_position_read(&p.position, &facts, &fake.port, p.sources, &err), TR_OK);
+    assert_int_equal(tr_server_position_read(&p.position, &facts, &fake.port, p.sources, &err),
+                     TR_OK);
     tr_gtid_set_write_text(p.position.gtids, text);
     assert_string_equal(text, "0-7-12");
     positions_close(&p);
@@ -259,7 +269,8 @@ static void the_current_position_is_read_by_column_name(void **state)
     const struct answer refused[] = {{"SHOW MASTER STATUS", NULL, 1227}};
     positions_open(&p, TR_FLAVOR_MARIADB);
     fake_init(&fake, refused, 1);
-    assert_int_equal(tr_server_position_read(&p.position, &facts, &fake.port, p.sources, &err), TR_ERR_SOURCE_AUTH);
+    assert_int_equal(tr_server_position_read(&p.position, &facts, &fake.port, p.sources, &err),
+                     TR_ERR_SOURCE_AUTH);
     assert_non_null(strstr(err.text, "GRANT BINLOG MONITOR ON *.*"));
     positions_close(&p);
 }
@@ -276,13 +287,16 @@ static void a_position_that_is_gone_is_noticed(void **state)
         enum tr_code code;
     } cases[] = {
         {"", "", 0, "ON", "", TR_OK},
-        {"aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee:1-5", "", 0, "ON", "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee:1-9|", TR_OK},
         {"aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee:1-5", "", 0, "ON",
-         "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee:1-9|aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee:1-5", TR_OK},
+         "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee:1-9|", TR_OK},
         {"aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee:1-5", "", 0, "ON",
-         "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee:1-9|aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee:1-6", TR_ERR_SOURCE_GONE},
-        {"aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee:1-12", "", 0, "ON", "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee:1-9|",
+         "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee:1-9|aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee:1-5",
+         TR_OK},
+        {"aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee:1-5", "", 0, "ON",
+         "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee:1-9|aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee:1-6",
          TR_ERR_SOURCE_GONE},
+        {"aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee:1-12", "", 0, "ON",
+         "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee:1-9|", TR_ERR_SOURCE_GONE},
         {"aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee:1-5", "", 0, "OFF", "", TR_ERR_SOURCE_GONE},
         {"", "b.000002", 100, "ON", "", TR_OK},
         {"", "b.000002", 501, "ON", "", TR_ERR_SOURCE_GONE},
@@ -294,7 +308,8 @@ static void a_position_that_is_gone_is_noticed(void **state)
         strncat(sets, "\n", 2);
         const struct answer answers[] = {
             {"SELECT @@global.gtid_executed", sets, 0},
-            {"SHOW BINARY LOGS", "Log_name|File_size|Encrypted\nb.000002|500|No\nb.000003|120|No\n", 0}};
+            {"SHOW BINARY LOGS", "Log_name|File_size|Encrypted\nb.000002|500|No\nb.000003|120|No\n",
+             0}};
         struct tr_server_facts facts = {.flavor = TR_FLAVOR_MYSQL, .version_number = 90704};
         memcpy(facts.gtid_mode, cases[i].gtid_mode, strlen(cases[i].gtid_mode) + 1);
         struct positions p;
@@ -303,12 +318,14 @@ static void a_position_that_is_gone_is_noticed(void **state)
         positions_open(&p, TR_FLAVOR_MYSQL);
         fake_init(&fake, answers, 2);
         if (cases[i].saved_gtids[0] != '\0') {
-            assert_int_equal(
-                tr_gtid_set_parse(p.position.gtids, p.sources, tr_span_of_text(cases[i].saved_gtids), &err), TR_OK);
+            assert_int_equal(tr_gtid_set_parse(p.position.gtids, p.sources,
+                                               tr_span_of_text(cases[i].saved_gtids), &err),
+                             TR_OK);
         }
         memcpy(p.position.point.file, cases[i].file, strlen(cases[i].file) + 1);
         p.position.point.pos = cases[i].pos;
-        assert_int_equal(tr_server_position_check(&p.position, &facts, &fake.port, p.sources, &err), cases[i].code);
+        assert_int_equal(tr_server_position_check(&p.position, &facts, &fake.port, p.sources, &err),
+                         cases[i].code);
         positions_close(&p);
     }
 }
@@ -391,10 +408,12 @@ static void enum_members_are_unquoted_and_unescaped(void **state)
     for (uint32_t i = 0; i < 7; i++) {
         assert_true(tr_span_equals(column.options[i], tr_span_of_text(members[i])));
     }
-    const char *const broken[] = {"enum", "enum(", "set('a'", "set('a", "enum('a',", "enum('a'x", "enum()"};
+    const char *const broken[] = {"enum",      "enum(",     "set('a'", "set('a",
+                                  "enum('a',", "enum('a'x", "enum()"};
     for (size_t i = 0; i < sizeof(broken) / sizeof(broken[0]); i++) {
         struct tr_column bad = {0};
-        assert_int_equal(tr_column_text_parse_type(table, &bad, tr_span_of_text(broken[i]), &err), TR_ERR_SCHEMA);
+        assert_int_equal(tr_column_text_parse_type(table, &bad, tr_span_of_text(broken[i]), &err),
+                         TR_ERR_SCHEMA);
     }
     tr_table_close(table);
 }
@@ -430,17 +449,20 @@ static void defaults_are_kept_as_the_text_between_quotes(void **state)
         {TR_FLAVOR_MARIADB, "decimal(10,2)", "1.50", "", "1.50", false},
         {TR_FLAVOR_MYSQL, "varchar(36)", "uuid()", "DEFAULT_GENERATED", "uuid()", true},
         {TR_FLAVOR_MARIADB, "varchar(36)", "uuid()", "", "uuid()", true},
-        {TR_FLAVOR_MYSQL, "datetime(6)", "CURRENT_TIMESTAMP(6)", "DEFAULT_GENERATED on update CURRENT_TIMESTAMP(6)",
-         "CURRENT_TIMESTAMP(6)", true},
-        {TR_FLAVOR_MYSQL, "timestamp", "CURRENT_TIMESTAMP", "", "CURRENT_TIMESTAMP", true}, /* 5.7 */
-        {TR_FLAVOR_MARIADB, "datetime(6)", "current_timestamp(6)", "", "current_timestamp(6)", true},
+        {TR_FLAVOR_MYSQL, "datetime(6)", "CURRENT_TIMESTAMP(6)",
+         "DEFAULT_GENERATED on update CURRENT_TIMESTAMP(6)", "CURRENT_TIMESTAMP(6)", true},
+        {TR_FLAVOR_MYSQL, "timestamp", "CURRENT_TIMESTAMP", "", "CURRENT_TIMESTAMP",
+         true}, /* 5.7 */
+        {TR_FLAVOR_MARIADB, "datetime(6)", "current_timestamp(6)", "", "current_timestamp(6)",
+         true},
     };
     struct tr_error err;
     struct tr_table *table = tr_table_open(tr_span_of_text("d"), tr_span_of_text("t"), 1, &err);
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct tr_column column = parse_type(table, cases[i].type);
-        const struct tr_span text = cases[i].text == NULL ? (struct tr_span){0} : tr_span_of_text(cases[i].text);
+        const struct tr_span text =
+            cases[i].text == NULL ? (struct tr_span){0} : tr_span_of_text(cases[i].text);
         assert_int_equal(tr_column_text_parse_default(table, &column, cases[i].flavor, text,
                                                       tr_span_of_text(cases[i].extra), &err),
                          TR_OK);
@@ -472,8 +494,10 @@ static void the_key_is_primary_or_the_first_unique_of_not_null_columns(void **st
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         const struct answer answers[] = {
             {"SELECT c.column_name",
-             "n|t|d|e|u|s|m|l\na|int|\\N||NO|\\N||utf8mb4_0900_ai_ci\nb|int|\\N||NO|\\N||utf8mb4_0900_ai_ci\n"
-             "c|varchar(9)|\\N||NO|latin1||utf8mb4_0900_ai_ci\nd|int|\\N||YES|\\N||utf8mb4_0900_ai_ci\n",
+             "n|t|d|e|u|s|m|l\na|int|\\N||NO|\\N||utf8mb4_0900_ai_ci\nb|int|\\N||NO|\\N||utf8mb4_"
+             "0900_ai_ci\n"
+             "c|varchar(9)|\\N||NO|latin1||utf8mb4_0900_ai_ci\nd|int|\\N||YES|\\N||utf8mb4_0900_ai_"
+             "ci\n",
              0},
             {"SHOW INDEX FROM `t``x` FROM `d`", cases[i].index_rows, 0}};
         struct fake fake;
