@@ -19,6 +19,9 @@ static enum tr_frame frame_of_event(const struct tr_packet_framer *framer, struc
                                     struct tr_frame_found *found, struct tr_error *err);
 static enum tr_frame frame_of_packet(struct tr_packet_framer *framer, struct tr_span bytes,
                                      struct tr_frame_found *found, struct tr_error *err);
+static enum tr_frame frame_of_status(struct tr_packet_framer *framer, struct tr_span payload,
+                                     uint32_t payload_bytes, struct tr_frame_found *found,
+                                     struct tr_error *err);
 static enum tr_frame frame_of_error(struct tr_packet_framer *framer, struct tr_span payload,
                                     uint32_t payload_bytes, struct tr_frame_found *found,
                                     struct tr_error *err);
@@ -95,7 +98,6 @@ static enum tr_frame frame_of_packet(struct tr_packet_framer *framer, struct tr_
     }
     const struct tr_span payload =
         tr_span_of(bytes.data + TR_PACKET_HEADER_BYTES, bytes.bytes - TR_PACKET_HEADER_BYTES);
-    const uint32_t status_bytes = (uint32_t)framer->frame_bytes - TR_PACKET_HEADER_BYTES;
     if (payload.data[0] == STATUS_ERROR) {
         return frame_of_error(framer, payload, payload_bytes, found, err);
     }
@@ -108,6 +110,16 @@ static enum tr_frame frame_of_packet(struct tr_packet_framer *framer, struct tr_
                       "dump packet status = 0x%02x: want 0x00, 0xfe or 0xff", payload.data[0]);
         return TR_FRAME_BAD;
     }
+    return frame_of_status(framer, payload, payload_bytes, found, err);
+}
+
+/* A packet that begins with OK: the event behind it. */
+static enum tr_frame frame_of_status(struct tr_packet_framer *framer, struct tr_span payload,
+                                     uint32_t payload_bytes, struct tr_frame_found *found,
+                                     struct tr_error *err)
+{
+    const uint32_t status_bytes = (uint32_t)framer->frame_bytes - TR_PACKET_HEADER_BYTES;
+
     if (payload.bytes < status_bytes + TR_EVENT_HEADER_BYTES) {
         if (payload_bytes < status_bytes + TR_EVENT_HEADER_BYTES) {
             (void)TR_FAIL(err, TR_ERR_PROTOCOL, TR_STOP,
