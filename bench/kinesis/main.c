@@ -25,7 +25,7 @@ static const char usage[] =
     "kinesis-standin: a stand-in for Amazon Kinesis on loopback\n"
     "  --sink                    take records as fast as they come (default)\n"
     "  --judge                   check, keep and referee every record\n"
-    "  --port N                  plain HTTP (default 14566)\n"
+    "  --port N                  plain HTTP (default 14566; 0 = any, see the first log line)\n"
     "  --tls-port N --cert FILE --key FILE\n"
     "  --stream NAME:SHARDS      create a stream at start; may be repeated\n"
     "  --limits                  enforce 1 MiB/s and 1,000 records/s per shard\n"
@@ -222,9 +222,11 @@ static int run(struct tr_standin *standin, struct arguments *arguments, struct t
         if (tr_standin_listen(standin, &port, true, err) != TR_OK) {
             return tr_error_exit_code(err->code);
         }
+        arguments->tls_port = port;
     }
     TR_LOG(TR_LOG_INFO, "standin.ready", TR_TEXT("mode", standin->judging ? "judge" : "sink"),
            TR_UINT("port", arguments->port),
+           TR_INT("tls_port", arguments->tls_port), /* -1: none */
            TR_TEXT("reactor", tr_reactor_engine_name(standin->reactor)));
     while (!stopping) {
         standin->now_ns = tr_clock_monotonic_ns(tr_clock_system());

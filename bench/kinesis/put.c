@@ -53,22 +53,29 @@ static int64_t decode_base64(struct tr_span text, uint8_t *out)
     if (text.bytes % 4 != 0 || memchr(text.data, '\\', text.bytes) != NULL) {
         return -1;
     }
-    const int bytes = EVP_DecodeBlock(out, text.data, (int)text.bytes);
     const int padding = text.data[text.bytes - 1] != '='   ? 0
                         : text.data[text.bytes - 2] != '=' ? 1
                                                            : 2;
+    if (memchr(text.data, '=', text.bytes - (size_t)padding) != NULL) {
+        return -1; /* EVP_DecodeBlock takes padding anywhere */
+    }
+    const int bytes = EVP_DecodeBlock(out, text.data, (int)text.bytes);
     return bytes < 0 ? -1 : bytes - padding;
 }
 
 static bool parse_hash(struct tr_span text, tr_hash_key *hash)
 {
+    const tr_hash_key all = ~(tr_hash_key)0;
     *hash = 0;
     for (size_t i = 0; i < text.bytes; i++) {
-        if (text.data[i] < '0' || text.data[i] > '9' || *hash > (~(tr_hash_key)0 - 9) / 10) {
+        if (text.data[i] < '0' || text.data[i] > '9') {
             return false;
         }
-        const unsigned digit = (unsigned)text.data[i] - '0';
-        *hash = *hash * (tr_hash_key)10 + (tr_hash_key)digit;
+        const tr_hash_key digit = (tr_hash_key)(text.data[i] - '0');
+        if (*hash > (all - digit) / 10) {
+            return false;
+        }
+        *hash = *hash * 10 + digit;
     }
     return true;
 }
