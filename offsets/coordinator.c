@@ -83,8 +83,7 @@ size_t tr_coordinator_memory_bytes(void)
            TR_IDENTITY_TEXT_BYTES_MAX + sizeof(struct tr_coordinator);
 }
 
-/* --- other threads -----------------------------------------------------------------------------
- */
+/* --- other threads --- */
 
 static void lock(struct tr_coordinator *coordinator)
 {
@@ -146,8 +145,7 @@ void tr_coordinator_saved_text(struct tr_coordinator *coordinator, char *out, si
     unlock(coordinator);
 }
 
-/* --- the duty cycle ----------------------------------------------------------------------------
- */
+/* --- the duty cycle --- */
 
 static uint64_t acked_by_all(const struct tr_coordinator *coordinator)
 {
@@ -244,8 +242,7 @@ static uint32_t advance(struct tr_coordinator *coordinator, uint64_t acked_seq)
     return 1;
 }
 
-/* --- saving ------------------------------------------------------------------------------------
- */
+/* --- saving --- */
 
 static void give_up(struct tr_coordinator *coordinator, const struct tr_error *err)
 {

@@ -13,7 +13,7 @@ struct tr_gtid_sources {
     struct tr_gtid_source entries[TR_GTID_SOURCES_MAX];
 };
 
-/* --- sources ---------------------------------------------------------------------------------- */
+/* --- sources --- */
 
 enum tr_code tr_gtid_sources_open(struct tr_gtid_sources **sources, struct tr_error *err)
 {
@@ -174,7 +174,7 @@ size_t tr_gtid_write(char *out, const struct tr_gtid *gtid)
 _Static_assert(sizeof(((struct tr_gtid_source *)0)->prefix) + 20 <= TR_GTID_TEXT_BYTES_MAX,
                "prefix and number fit the text of one GTID");
 
-/* --- ranges ----------------------------------------------------------------------------------- */
+/* --- ranges --- */
 
 bool tr_gtid_ranges_append(struct tr_gtid_range *ranges, uint32_t *range_count, uint32_t ranges_max,
                            uint32_t merge_from, const struct tr_gtid *gtid)

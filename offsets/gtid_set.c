@@ -43,7 +43,7 @@ static enum tr_code entry_add(struct tr_gtid_set *set, struct gtid_entry *entry,
                               uint64_t last, struct tr_error *err);
 static bool entry_contains(const struct gtid_entry *entry, uint64_t first, uint64_t last);
 
-/* --- sets: life and growth -------------------------------------------------------------------- */
+/* --- sets: life and growth --- */
 
 enum tr_code tr_gtid_set_open(struct tr_gtid_set **set, enum tr_flavor flavor, struct tr_error *err)
 {
@@ -178,7 +178,7 @@ static enum tr_code entry_reserve(struct gtid_entry *entry, uint32_t count, stru
     return TR_OK;
 }
 
-/* --- sets: adding and asking ------------------------------------------------------------------ */
+/* --- sets: adding and asking --- */
 
 enum tr_code tr_gtid_set_add(struct tr_gtid_set *set, const struct tr_gtid_range *range,
                              struct tr_error *err)
@@ -319,7 +319,7 @@ bool tr_gtid_set_contains_set(const struct tr_gtid_set *whole, const struct tr_g
     return true;
 }
 
-/* --- sets: written ---------------------------------------------------------------------------- */
+/* --- sets: written --- */
 
 size_t tr_gtid_set_text_bytes(const struct tr_gtid_set *set)
 {

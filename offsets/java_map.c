@@ -138,8 +138,7 @@ static struct tr_span take_array(struct map_parser *parser)
     return array;
 }
 
-/* --- writing -----------------------------------------------------------------------------------
- */
+/* --- writing --- */
 
 /* Counts always; writes when there is somewhere to. */
 struct map_writer {

@@ -5,8 +5,7 @@
 
 #define NESTING_MAX 64
 
-/* --- writer ------------------------------------------------------------------------------------
- */
+/* --- writer --- */
 
 void tr_json_out_raw(struct tr_json_out *out, struct tr_span bytes)
 {
@@ -74,8 +73,7 @@ size_t tr_json_out_end(struct tr_json_out *out)
     return out->overflowed ? 0 : out->bytes - 1;
 }
 
-/* --- reader ------------------------------------------------------------------------------------
- */
+/* --- reader --- */
 
 struct tr_json_in tr_json_in_of(struct tr_span text)
 {

@@ -55,8 +55,7 @@ static uint64_t digest(struct tr_span text)
     return hash;
 }
 
-/* --- reading -----------------------------------------------------------------------------------
- */
+/* --- reading --- */
 
 /* FILE's entries, and the value of our key (bytes == 0: absent). */
 static enum tr_code read_map(struct store_file *file, struct tr_span *offset_value,
@@ -166,8 +165,7 @@ static enum tr_code load(struct store_file *file, struct tr_error *err)
     return tr_file_text_set(&file->known.identity, identity, err);
 }
 
-/* --- writing -----------------------------------------------------------------------------------
- */
+/* --- writing --- */
 
 static void write_identity_line(struct tr_json_out *json, struct tr_span offset_value,
                                 struct tr_span identity)
@@ -278,8 +276,7 @@ static enum tr_code save(struct store_file *file, struct tr_span offset_value,
     return TR_OK;
 }
 
-/* --- the port ----------------------------------------------------------------------------------
- */
+/* --- the port --- */
 
 static void start_load(void *self, int64_t now_ns)
 {
@@ -355,8 +352,7 @@ static void close_store(void *self)
     free(file);
 }
 
-/* --- opening -----------------------------------------------------------------------------------
- */
+/* --- opening --- */
 
 static enum tr_code fail_locked(const struct store_file *file, int fd, struct tr_error *err)
 {

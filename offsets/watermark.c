@@ -96,8 +96,7 @@ void tr_watermark_close(struct tr_watermark *watermark)
     }
 }
 
-/* --- pushing -----------------------------------------------------------------------------------
- */
+/* --- pushing --- */
 
 static bool has_room(const struct tr_watermark *watermark, uint32_t range_count)
 {
@@ -245,8 +244,7 @@ static void thin_out(struct tr_watermark *watermark)
     merge_ranges(watermark);
 }
 
-/* --- advancing ---------------------------------------------------------------------------------
- */
+/* --- advancing --- */
 
 /* Ranges up to that count go into the base set; marks before it are not usable any more. */
 static enum tr_code move_base(struct tr_watermark *watermark, uint64_t range_count,

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+/* What an error reply of Redis means, and what to do about it. */
+#ifndef TR_OFFSETS_REDIS_ERROR_H
+#define TR_OFFSETS_REDIS_ERROR_H
+
+#include "engine/bytes.h"
+#include "engine/error.h"
+
+/*
+ * Fills `err` from the text of an error reply to `what` (e.g. "AUTH"). TR_STOP where an operator must act, TR_RETRY where it
+ * may pass on this connection, TR_RECONNECT where another connection may reach a better server. The text of the reply is
+ * quoted but for AUTH, whose words never appear.
+ */
+enum tr_code tr_redis_error(struct tr_span reply, const char *what, struct tr_error *err);
+
+#endif
