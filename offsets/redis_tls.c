@@ -100,10 +100,12 @@ void tr_tls_context_close(struct tr_tls_context *context)
 static bool set_name(SSL *ssl, const struct tr_tls_context *context, const char *host)
 {
     struct in6_addr ignored;
+    char name[256]; /* the macro below takes const away */
     const bool is_address =
         inet_pton(AF_INET, host, &ignored) == 1 || inet_pton(AF_INET6, host, &ignored) == 1;
 
-    if (!is_address && SSL_set_tlsext_host_name(ssl, host) != 1) {
+    (void)snprintf(name, sizeof(name), "%s", host);
+    if (!is_address && SSL_set_tlsext_host_name(ssl, name) != 1) {
         return false;
     }
     if (context->no_verify || context->no_hostname_verify) {
