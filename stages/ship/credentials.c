@@ -203,7 +203,7 @@ static enum tr_code refuse_environment(const struct tr_credentials_options *opti
     return TR_FAIL(err, TR_ERR_SINK_AUTH, TR_STOP,
                    "AWS credentials: none in the settings, the environment or the profile: set "
                    "AWS_ACCESS_KEY_ID and "
-                   "AWS_SECRET_ACCESS_KEY, or sink.kinesis.credentials.profile (instance roles are "
+                   "AWS_SECRET_ACCESS_KEY, or debezium.sink.kinesis.credentials.profile (instance roles are "
                    "not supported yet)");
 }
 

@@ -80,7 +80,7 @@ static enum tr_code find_region(struct tr_endpoint *endpoint,
     const size_t bytes = strlen(region);
     if (bytes == 0) {
         return TR_FAIL(err, TR_ERR_CONFIG, TR_STOP,
-                       "AWS region: not set: set sink.kinesis.region, AWS_REGION or the profile's "
+                       "AWS region: not set: set debezium.sink.kinesis.region, AWS_REGION or the profile's "
                        "region, for example "
                        "eu-central-1");
     }
@@ -101,7 +101,7 @@ static const char *find_override(const struct tr_endpoint_options *options,
 {
     static const char *const variables[] = {"AWS_ENDPOINT_URL_KINESIS", "AWS_ENDPOINT_URL"};
     if (options->endpoint != NULL && options->endpoint[0] != '\0') {
-        *origin = "sink.kinesis.endpoint";
+        *origin = "debezium.sink.kinesis.endpoint";
         return options->endpoint;
     }
     if (variable_is_true(options, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")) {
@@ -224,7 +224,7 @@ static enum tr_code take_regional(struct tr_endpoint *endpoint,
         return TR_FAIL(err, TR_ERR_CONFIG, TR_STOP,
                        "AWS_USE_DUALSTACK_ENDPOINT = true: region %s has no dual-stack endpoint: "
                        "unset it, or set "
-                       "sink.kinesis.endpoint",
+                       "debezium.sink.kinesis.endpoint",
                        endpoint->region);
     }
     (void)snprintf(endpoint->host, sizeof(endpoint->host), "%s.%s.%s",

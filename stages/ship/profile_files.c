@@ -88,7 +88,7 @@ enum tr_code tr_profile_files_read(struct tr_profile_files *files, struct tr_pro
         return TR_FAIL(err, TR_ERR_CONFIG, TR_STOP,
                        "AWS profile = \"%s\": neither in \"%.300s\" nor in \"%.300s\": add it "
                        "there, or change "
-                       "sink.kinesis.credentials.profile or AWS_PROFILE",
+                       "debezium.sink.kinesis.credentials.profile or AWS_PROFILE",
                        files->name, files->paths[0], files->paths[1]);
     }
     if (profile->too_long != NULL) {
