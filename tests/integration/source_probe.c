@@ -44,6 +44,8 @@ struct dump {
     struct tr_resume resume;
     uint64_t rows_events;
     uint64_t event_bytes;
+    uint64_t chunk_count;
+    bool is_quiet; /* no line per event */
     bool ended;
 };
 
@@ -205,7 +207,9 @@ static void take_events(struct dump *dump, const struct tr_chunk *chunk)
         const uint32_t event_bytes = tr_load_u32(event + 9);
         dump->rows_events += is_rows_event(event[4]) ? 1 : 0;
         dump->event_bytes += event_bytes;
-        (void)printf("event %u %" PRIu32 "\n", event[4], event_bytes);
+        if (!dump->is_quiet) {
+            (void)printf("event %u %" PRIu32 "\n", event[4], event_bytes);
+        }
         at += chunk->frame_bytes + event_bytes;
     }
 }
@@ -223,6 +227,7 @@ static void take_chunks(struct dump *dump)
     while (tr_ring_peek(&dump->to_sequencer, 1, &slots) > 0) {
         struct tr_chunk *chunk = *(struct tr_chunk **)slots;
         tr_ring_release(&dump->to_sequencer, 1);
+        dump->chunk_count++;
         switch (chunk->kind) {
         case TR_CHUNK_EVENTS:
             take_events(dump, chunk);
@@ -295,6 +300,7 @@ static int dump(struct probe *probe)
     dump.resume.flavor = strcmp(text_of(probe, "flavor", "mysql"), "mariadb") == 0
                              ? TR_FLAVOR_MARIADB
                              : TR_FLAVOR_MYSQL;
+    dump.is_quiet = number_of(probe, "quiet", 0) != 0;
     give_resume(&dump);
     while (!dump.ended) {
         const int64_t now_ns = tr_clock_monotonic_ns(clock);
@@ -306,8 +312,8 @@ static int dump(struct probe *probe)
             tr_ingest_stop(&dump.ingest);
         }
     }
-    (void)printf("rows_events %" PRIu64 "\nevent_bytes %" PRIu64 "\n", dump.rows_events,
-                 dump.event_bytes);
+    (void)printf("rows_events %" PRIu64 "\nevent_bytes %" PRIu64 "\nchunks %" PRIu64 "\n",
+                 dump.rows_events, dump.event_bytes, dump.chunk_count);
     const struct tr_error *fault = tr_fault_seen(&dump.fault);
     const int result = fault != NULL ? failed(fault) : dump.rows_events >= rows_wanted ? 0 : 1;
     tr_ingest_deinit(&dump.ingest);
