@@ -102,6 +102,7 @@ struct tr_ingest {
     int64_t startup_deadline_ns;
     int64_t connected_ns; /* first step on this link; 0 = not yet */
     int64_t heard_ns;     /* last byte; moved on while we do not read */
+    int64_t handed_on_ns; /* when the last chunk of events was */
     uint64_t read_bytes;  /* of this link or file; for messages */
     bool pool_is_dry;     /* the last step stopped for want of a chunk: counted once per wait */
 

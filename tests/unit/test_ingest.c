@@ -25,6 +25,8 @@ struct script {
     size_t read_bytes_max; /* per read */
     uint32_t dry_every;    /* every n-th read says WOULD_BLOCK; 0 = never */
     uint32_t read_count;
+    int64_t wait_ns; /* of the last read */
+    bool may_wait;
     uint32_t close_count;
     uint32_t wake_count;
     char resume_files[8][16];
@@ -53,7 +55,8 @@ static enum tr_read script_read(void *self, void *out, size_t room_bytes, int64_
     struct script *script = self;
     const struct script_link *link = &script->links[script->link_next - 1];
 
-    assert_int_equal(wait_ns, 0);
+    script->wait_ns = wait_ns;
+    assert_true(wait_ns == 0 || script->may_wait);
     assert_true(room_bytes > 0);
     script->read_count++;
     if (script->dry_every > 0 && script->read_count % script->dry_every == 0) {
@@ -133,7 +136,7 @@ static void bench_open(struct bench *b, enum tr_framing framing, struct tr_inges
     };
     options.port = &b->port;
     options.chunk_count = options.chunk_count == 0 ? tr_ingest_chunk_count(1) : options.chunk_count;
-    options.non_blocking = true;
+    options.non_blocking = !b->script.may_wait;
     options.paused = &b->paused;
     options.fault = &b->fault;
     b->returns[0] = &b->returned;
@@ -765,6 +768,40 @@ static void without_free_chunks_reading_waits_and_loses_nothing(void **state)
     free(file);
 }
 
+static void busy_sources_are_gathered_for_a_moment_and_idle_ones_are_not(void **state)
+{
+    (void)state;
+    uint8_t stream[400];
+    const size_t first_bytes = write_event_packet(stream, 1, 60);
+    const size_t byte_count = first_bytes + write_event_packet(stream + first_bytes, 2, 60);
+    struct bench b = {
+        .script = {.links = {{stream, byte_count, TR_OK, TR_STOP, TR_READ_WOULD_BLOCK}},
+                   .link_count = 1,
+                   .may_wait = true}};
+
+    bench_open(&b, TR_FRAMING_PACKETS, (struct tr_ingest_options){.wait_ns = 7 * TR_NS_PER_S});
+    b.script.links[0].byte_count = first_bytes;
+    give_resume(&b, "binlog.000001");
+    for (int i = 0; i < 3; i++) {
+        (void)tr_ingest_step(&b.ingest, b.now_ns); /* resume, connect, read */
+    }
+    assert_int_equal(b.script.wait_ns, 7 * TR_NS_PER_S);
+    (void)tr_ingest_step(&b.ingest, b.now_ns);
+    assert_int_equal(b.script.wait_ns, 0); /* after a pause: looks once more, and hands on */
+    take_chunks(&b);
+    assert_int_equal(b.event_count, 1);
+
+    b.script.links[0].byte_count = byte_count;
+    b.now_ns += TR_NS_PER_MS / 10;
+    (void)tr_ingest_step(&b.ingest, b.now_ns);
+    (void)tr_ingest_step(&b.ingest, b.now_ns);
+    assert_true(b.script.wait_ns > 0);
+    assert_true(b.script.wait_ns < TR_NS_PER_MS);
+    take_chunks(&b);
+    assert_int_equal(b.event_count, 2);
+    bench_close(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -783,6 +820,7 @@ int main(void)
         cmocka_unit_test(silence_beyond_the_deadline_is_a_dead_link),
         cmocka_unit_test(a_paused_ingest_hands_on_what_it_has_and_reads_nothing),
         cmocka_unit_test(a_stop_hands_on_whole_events_and_ends),
+        cmocka_unit_test(busy_sources_are_gathered_for_a_moment_and_idle_ones_are_not),
         cmocka_unit_test(without_free_chunks_reading_waits_and_loses_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
