@@ -225,8 +225,7 @@ static int run(struct tr_standin *standin, struct arguments *arguments, struct t
         arguments->tls_port = port;
     }
     TR_LOG(TR_LOG_INFO, "standin.ready", TR_TEXT("mode", standin->judging ? "judge" : "sink"),
-           TR_UINT("port", arguments->port),
-           TR_INT("tls_port", arguments->tls_port), /* -1: none */
+           TR_UINT("port", arguments->port), TR_INT("tls_port", arguments->tls_port), /* -1: none */
            TR_TEXT("reactor", tr_reactor_engine_name(standin->reactor)));
     while (!stopping) {
         standin->now_ns = tr_clock_monotonic_ns(tr_clock_system());

@@ -18,6 +18,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import time
 
@@ -129,7 +130,6 @@ class Standin:
     """A running kinesis-standin; ports are the system's choice."""
 
     def __init__(self, *options, port=0):
-        self.log_path = None
         program = os.path.join(BUILD, "kinesis-standin")
         self.process = subprocess.Popen([program, "--port", str(port), *options], stderr=subprocess.PIPE, text=True,
                                         errors="replace")
@@ -215,3 +215,60 @@ def wait_until(what, probe, seconds=60.0, process=None):
         if time.monotonic() > deadline:
             raise RuntimeError(f"{what}: not within {seconds:.0f} s")
         time.sleep(0.02)
+
+
+KINESIS_LOCAL = os.path.join(os.environ.get("TAILRACE_CACHE", "/var/cache/tailrace"), "npm/node_modules/kinesis-local")
+
+
+class KinesisLocal:
+    """A running kinesis-local (kinesis-mock, the engine inside LocalStack), with no streams."""
+
+    def __init__(self, directory):
+        if not os.path.exists(os.path.join(KINESIS_LOCAL, "main.js")) or shutil.which("node") is None:
+            raise FileNotFoundError(f"no kinesis-local in {KINESIS_LOCAL}, or no node: deploy/install-deps test")
+        self.port, tls_port = free_port(), free_port()
+        environment = dict(os.environ, KINESIS_MOCK_PLAIN_PORT=str(self.port), KINESIS_MOCK_TLS_PORT=str(tls_port),
+                           LOG_LEVEL="ERROR")
+        self.log_path = os.path.join(directory, "kinesis-local.log")
+        with open(self.log_path, "wb") as log:
+            # It reads its certificate from the working directory.
+            self.process = subprocess.Popen(["node", "main.js"], cwd=KINESIS_LOCAL, env=environment, stdout=log,
+                                            stderr=log)
+        try:
+            wait_until("kinesis-local", self._answers, 60, self.process)
+        except RuntimeError:
+            self.stop()
+            raise
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait(START_SECONDS_MAX)
+
+    def _answers(self):
+        try:
+            with self.client() as client:
+                client.call("ListStreams")
+            return True
+        except (OSError, http.client.HTTPException):
+            return False
+
+    @property
+    def endpoint(self):
+        return f"http://127.0.0.1:{self.port}"
+
+    def client(self, timeout=30, **credentials):
+        return Client(http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout), **credentials)
+
+
+def free_port():
+    """A port that nobody listens on at the moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
