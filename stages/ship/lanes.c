@@ -92,9 +92,8 @@ uint8_t tr_lanes_by_point(const struct tr_lanes *lanes, tr_hash_key point)
     return (uint8_t)low;
 }
 
-uint8_t tr_lanes_by_hash(const struct tr_lanes *lanes, uint64_t hash)
+uint8_t tr_lanes_by_hash(uint64_t hash)
 {
-    TR_ASSERT_HOT(!lanes->is_mapped);
     return (uint8_t)(tr_key_mix(0, hash) >> 58);
 }
 

@@ -62,8 +62,8 @@ uint32_t tr_lanes_divide(struct tr_lanes *lanes, struct tr_keytable *table, cons
 /* The lane of a partition key's MD5; with a map only. */
 uint8_t tr_lanes_by_point(const struct tr_lanes *lanes, tr_hash_key point);
 
-/* The lane of a key's hash; without a map only. */
-uint8_t tr_lanes_by_hash(const struct tr_lanes *lanes, uint64_t hash);
+/* The lane of a key's hash, while there is no map. */
+uint8_t tr_lanes_by_hash(uint64_t hash);
 
 /* Puts a key that knows its lane at the end, or back at the head, of it. State becomes READY. */
 void tr_lanes_push_tail(struct tr_lanes *lanes, struct tr_keytable *table, uint32_t key);

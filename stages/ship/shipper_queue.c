@@ -95,7 +95,7 @@ void ship_key_ready(struct tr_shipper *shipper, struct ship_stream *stream, uint
 
     TR_ASSERT_HOT(entry->record_count > 0);
     if (!stream->lanes.is_mapped) {
-        entry->lane = tr_lanes_by_hash(&stream->lanes, entry->hash);
+        entry->lane = tr_lanes_by_hash(entry->hash);
     } else if (entry->lane_generation != stream->lanes.generation) {
         char hex[TR_PARTITION_DIGEST_BYTES];
         const struct tr_span partition_key = ship_partition_key(shipper, entry->head, hex);

@@ -5,6 +5,7 @@
 #include "stages/ship/shipper_state.h"
 
 #define STEP_ANSWERS 32
+#define PREFETCH_KEYS 8 /* their memory was last touched a round trip ago */
 #define DEADLINE_GRACE_NS (2 * TR_NS_PER_S) /* the transport's own timeout comes first */
 #define THROTTLE_BASE_NS (100 * TR_NS_PER_MS)
 #define RETRY_BASE_NS (50 * TR_NS_PER_MS)
@@ -206,6 +207,10 @@ static uint32_t settle_keys(struct tr_shipper *shipper, struct ship_slot *slot, 
     for (uint32_t i = 0; i < slot->key_count; i++) {
         const uint32_t key_index = slot->keys[i];
         struct tr_key *key = tr_keytable_key(&shipper->keys, key_index);
+        if (i + PREFETCH_KEYS < slot->key_count) {
+            __builtin_prefetch(tr_keytable_key(&shipper->keys, slot->keys[i + PREFETCH_KEYS]), 1);
+            __builtin_prefetch(tr_keytable_key(&shipper->keys, slot->keys[i + PREFETCH_KEYS / 2])->head, 1);
+        }
         const uint32_t run = key->flight_count;
         uint32_t good = 0;
         while (good < run && shipper->answer.rule[entry + good] == 0) {

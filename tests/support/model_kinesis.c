@@ -557,6 +557,7 @@ static bool poll_done(void *self, int64_t now_ns, struct tr_call_done *done)
                              (slot->plan.status >= 500 && slot->plan.status != 503);
         if (slot->plan.state == TR_CALL_ANSWERED) {
             done->answer = tr_span_of(slot->answer, write_answer(model, slot, now_ns));
+            done->status = slot->plan.status; /* of a control call known only now */
         } else {
             (void)TR_FAIL(&done->error, TR_ERR_SINK_LINK, TR_RETRY, "model: connection reset");
         }
