@@ -296,8 +296,13 @@ static enum tr_code turn(struct tail_run *run, bool *has_ended, struct tr_error 
             all_at_tip = false;
         }
     }
+    for (uint32_t i = 0; i < run->shard_count; i++) { /* whose parents ended in this turn */
+        if (run->shards[i].state == TAIL_WAITING && parents_are_read(run, &run->shards[i])) {
+            return TR_OK;
+        }
+    }
     if (next_ns == INT64_MAX || (run->options->ends_at_tip && all_at_tip)) {
-        *has_ended = true; /* all shards are closed and read: the stream is being deleted */
+        *has_ended = true; /* nothing is left to read: at the tip, or the stream is being deleted */
         return TR_OK;
     }
     return tr_kinesis_wait_until(run->client, next_ns, err);

@@ -80,10 +80,12 @@ static void open_all(struct setup *setup, const char *token, enum tr_reactor_eng
     assert_int_equal(tr_transport_curl_open(&setup->transport, &options, &err), TR_OK);
 }
 
+static enum tr_reactor_engine engine_of_run;
+
 static int open_setup(void **state)
 {
     static struct setup setup;
-    open_all(&setup, "", TR_REACTOR_AUTO);
+    open_all(&setup, "", engine_of_run);
     *state = &setup;
     return 0;
 }
@@ -584,5 +586,10 @@ int main(void)
         WITH_SETUP(clock_is_learnt_from_a_date_that_is_far_off),
         WITH_SETUP(clock_is_learnt_from_a_refused_date_at_any_distance),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    int failed_count = 0;
+    for (int i = 0; i < 2; i++) { /* the same with either engine of the reactor */
+        engine_of_run = i == 0 ? TR_REACTOR_AUTO : TR_REACTOR_EPOLL;
+        failed_count += cmocka_run_group_tests_name(i == 0 ? "auto" : "epoll", tests, NULL, NULL);
+    }
+    return failed_count;
 }
