@@ -48,8 +48,11 @@ static void skip_words(struct scanner *scanner, const char *const *words)
 /* IF EXISTS, IF NOT EXISTS. */
 static void skip_if_exists(struct scanner *scanner)
 {
-    static const char *const words[] = {"IF", "NOT", "EXISTS", NULL};
-    skip_words(scanner, words);
+    static const char *const words[] = {"NOT", "EXISTS", NULL};
+    if (take_word(scanner, "IF")) {
+        scanner->scan->is_conditional = true;
+        skip_words(scanner, words);
+    }
 }
 
 /* Copies a name without quotes; an empty span when there is no room (the tables are partial then).
@@ -125,9 +128,13 @@ static void scan_index(struct scanner *scanner, enum tr_statement kind)
 
 static void scan_create(struct scanner *scanner)
 {
-    static const char *const prefixes[] = {"OR",       "REPLACE", "ONLINE", "OFFLINE", "UNIQUE",
-                                           "FULLTEXT", "SPATIAL", "VECTOR", NULL};
+    static const char *const prefixes[] = {"ONLINE",  "OFFLINE", "FULLTEXT",
+                                           "SPATIAL", "VECTOR",  NULL};
+    if (take_word(scanner, "OR")) {
+        scanner->scan->is_replacing = take_word(scanner, "REPLACE");
+    }
     skip_words(scanner, prefixes);
+    scanner->scan->is_unique = take_word(scanner, "UNIQUE");
     scanner->scan->is_temporary = take_word(scanner, "TEMPORARY");
     if (take_word(scanner, "TABLE")) {
         scanner->scan->kind = TR_STATEMENT_CREATE_TABLE;
@@ -224,26 +231,89 @@ static void scan_rename(struct scanner *scanner)
     } while (take_mark(scanner, ','));
 }
 
-/* The table of a single-table statement; lists and joins are not followed: any table may be
- * concerned. */
+/* Every name where a table can stand, up to the clause that ends the table references. */
+static void scan_references(struct scanner *scanner)
+{
+    static const char *const ends[] = {"SET", "WHERE", "ORDER", "LIMIT", "RETURNING", NULL};
+    bool table_follows = true;
+    uint32_t depth = 0;
+    while (scanner->token.kind != TR_SQL_END) {
+        for (size_t i = 0; depth == 0 && ends[i] != NULL; i++) {
+            if (tr_sql_is_word(&scanner->token, ends[i])) {
+                return;
+            }
+        }
+        if (take_mark(scanner, '(')) {
+            depth++;
+            table_follows = true;
+        } else if (take_mark(scanner, ')')) {
+            depth -= depth > 0;
+            table_follows = false;
+        } else if (take_mark(scanner, ',') || take_word(scanner, "JOIN") ||
+                   take_word(scanner, "STRAIGHT_JOIN") || take_word(scanner, "FROM") ||
+                   take_word(scanner, "USING")) {
+            table_follows = true;
+        } else if (table_follows && tr_sql_is_name(&scanner->token) &&
+                   !tr_sql_is_word(&scanner->token, "SELECT")) {
+            (void)take_table(scanner);
+            table_follows = false;
+        } else {
+            table_follows = false;
+            step(scanner);
+        }
+    }
+}
+
 static void scan_dml(struct scanner *scanner, const char *verb)
 {
     static const char *const modifiers[] = {"LOW_PRIORITY", "DELAYED", "HIGH_PRIORITY", "QUICK",
-                                            "IGNORE",       "INTO",    "FROM",          NULL};
-    scanner->scan->kind = TR_STATEMENT_DML;
+                                            "IGNORE",       "HISTORY", "INTO",          NULL};
     if (strcmp(verb, "LOAD") == 0) {
+        if (!tr_sql_is_word(&scanner->token, "DATA") && !tr_sql_is_word(&scanner->token, "XML")) {
+            return; /* LOAD INDEX INTO CACHE */
+        }
         while (scanner->token.kind != TR_SQL_END && !take_word(scanner, "TABLE")) {
             step(scanner);
         }
-    } else {
-        skip_words(scanner, modifiers);
     }
-    if (take_table(scanner) &&
-        (tr_sql_is_mark(&scanner->token, ',') || tr_sql_is_word(&scanner->token, "JOIN") ||
-         tr_sql_is_word(&scanner->token, "INNER") || tr_sql_is_word(&scanner->token, "LEFT") ||
-         tr_sql_is_word(&scanner->token, "RIGHT") || tr_sql_is_word(&scanner->token, "USING") ||
-         (strcmp(verb, "DELETE") == 0 && tr_sql_is_word(&scanner->token, "FROM")))) {
+    scanner->scan->kind = TR_STATEMENT_DML;
+    skip_words(scanner, modifiers);
+    if (strcmp(verb, "UPDATE") == 0 || strcmp(verb, "DELETE") == 0) {
+        scan_references(scanner);
+    } else {
+        (void)take_table(scanner);
+    }
+    if (scanner->scan->table_count == 0) {
         scanner->scan->tables_are_partial = true;
+    }
+}
+
+static enum tr_statement xa_kind(struct scanner *scanner)
+{
+    if (take_word(scanner, "START") || take_word(scanner, "BEGIN")) {
+        return TR_STATEMENT_XA_START;
+    }
+    return take_word(scanner, "END") ? TR_STATEMENT_XA_END : TR_STATEMENT_XA;
+}
+
+/* WITH names AS (…), … UPDATE or DELETE: goes to the verb. */
+static void skip_common_tables(struct scanner *scanner)
+{
+    uint32_t depth = 0;
+    if (!tr_sql_is_word(&scanner->token, "WITH")) {
+        return;
+    }
+    while (scanner->token.kind != TR_SQL_END &&
+           !(depth == 0 && (tr_sql_is_word(&scanner->token, "UPDATE") ||
+                            tr_sql_is_word(&scanner->token, "DELETE") ||
+                            tr_sql_is_word(&scanner->token, "INSERT") ||
+                            tr_sql_is_word(&scanner->token, "REPLACE")))) {
+        if (tr_sql_is_mark(&scanner->token, '(')) {
+            depth++;
+        } else if (tr_sql_is_mark(&scanner->token, ')')) {
+            depth -= depth > 0;
+        }
+        step(scanner);
     }
 }
 
@@ -265,7 +335,7 @@ static void scan_verb(struct scanner *scanner)
     } else if (take_word(scanner, "SAVEPOINT") || take_word(scanner, "RELEASE")) {
         scan->kind = TR_STATEMENT_SAVEPOINT;
     } else if (take_word(scanner, "XA")) {
-        scan->kind = TR_STATEMENT_XA;
+        scan->kind = xa_kind(scanner);
     } else if (take_word(scanner, "CREATE")) {
         scan_create(scanner);
     } else if (take_word(scanner, "ALTER")) {
@@ -294,6 +364,9 @@ void tr_ddl_scan(struct tr_ddl_scan *scan, struct tr_span sql, uint64_t sql_mode
     struct scanner scanner = {.scan = scan, .default_database = default_database};
     scan->kind = TR_STATEMENT_OTHER;
     scan->is_temporary = false;
+    scan->is_conditional = false;
+    scan->is_replacing = false;
+    scan->is_unique = false;
     scan->tables_are_partial = false;
     scan->table_count = 0;
     scan->text_bytes = 0;
@@ -311,6 +384,7 @@ void tr_ddl_scan(struct tr_ddl_scan *scan, struct tr_span sql, uint64_t sql_mode
     } else {
         scanner = at_start;
     }
+    skip_common_tables(&scanner);
     scan_verb(&scanner);
 }
 
@@ -322,6 +396,8 @@ const char *tr_statement_name(enum tr_statement kind)
         [TR_STATEMENT_COMMIT] = "COMMIT",
         [TR_STATEMENT_ROLLBACK] = "ROLLBACK",
         [TR_STATEMENT_SAVEPOINT] = "SAVEPOINT",
+        [TR_STATEMENT_XA_START] = "XA START",
+        [TR_STATEMENT_XA_END] = "XA END",
         [TR_STATEMENT_XA] = "XA",
         [TR_STATEMENT_CREATE_TABLE] = "CREATE TABLE",
         [TR_STATEMENT_ALTER_TABLE] = "ALTER TABLE",

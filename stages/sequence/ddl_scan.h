@@ -2,7 +2,8 @@
 /*
  * What kind of statement a QUERY event holds, and which tables it changes: enough to know whether a
  * captured table is concerned. It understands no columns (the parser that does comes with the
- * schema history) and never rejects anything.
+ * schema history) and never rejects anything. Where a statement could name more tables than it
+ * changes (multi-table UPDATE), all of them are listed: too many is safe, too few is not.
  */
 #ifndef TR_STAGES_SEQUENCE_DDL_SCAN_H
 #define TR_STAGES_SEQUENCE_DDL_SCAN_H
@@ -22,7 +23,9 @@ enum tr_statement {
     TR_STATEMENT_COMMIT,
     TR_STATEMENT_ROLLBACK,
     TR_STATEMENT_SAVEPOINT, /* SAVEPOINT, ROLLBACK TO, RELEASE SAVEPOINT */
-    TR_STATEMENT_XA,
+    TR_STATEMENT_XA_START,
+    TR_STATEMENT_XA_END,
+    TR_STATEMENT_XA, /* XA COMMIT, ROLLBACK, PREPARE: groups of their own */
     TR_STATEMENT_CREATE_TABLE,
     TR_STATEMENT_ALTER_TABLE,
     TR_STATEMENT_DROP_TABLE,
@@ -44,6 +47,9 @@ struct tr_ddl_table {
 struct tr_ddl_scan {
     enum tr_statement kind;
     bool is_temporary;       /* CREATE / DROP TEMPORARY TABLE: concerns nobody else */
+    bool is_conditional;     /* IF [NOT] EXISTS */
+    bool is_replacing;       /* CREATE OR REPLACE */
+    bool is_unique;          /* CREATE UNIQUE INDEX */
     bool tables_are_partial; /* more tables than fit, or not to be told: any table may be concerned
                               */
     uint32_t table_count;

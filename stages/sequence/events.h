@@ -125,10 +125,7 @@ struct tr_event_rotate {
 TR_NODISCARD enum tr_code tr_event_rotate_parse(struct tr_event_rotate *rotate, struct tr_span body,
                                                 struct tr_error *err);
 
-/* Source: mysql-binlog.md §3.6; sql_mode bits: sql/query_options.h, MySQL 9.7. */
-#define TR_SQL_MODE_ANSI_QUOTES UINT64_C(0x4)
-#define TR_SQL_MODE_NO_BACKSLASH_ESCAPES UINT64_C(0x100000)
-
+/* Source: mysql-binlog.md §3.6. */
 struct tr_event_query {
     int64_t thread_id;
     uint16_t error_code;

@@ -92,7 +92,9 @@ static void transaction_control_is_recognised(void **state)
     MYSQL("ROLLBACK", "ROLLBACK");
     MYSQL("ROLLBACK TO `s`", "SAVEPOINT");
     MYSQL("SAVEPOINT `s`", "SAVEPOINT");
-    MYSQL("XA START X'67',X'62',3", "XA");
+    MYSQL("XA START X'67',X'62',3", "XA START");
+    MYSQL("XA END X'67',X'62',3", "XA END");
+    MYSQL("XA COMMIT X'67',X'62',3", "XA");
     MYSQL("CREATE USER x", "statement");
     MYSQL("CREATE DEFINER=`r`@`l` TRIGGER t BEFORE INSERT ON u FOR EACH ROW SET @a = 1",
           "statement");
@@ -105,9 +107,14 @@ static void statement_format_changes_name_their_table_or_say_that_they_do_not(vo
     MYSQL("INSERT INTO t VALUES (1)", "statement-format change d.t");
     MYSQL("insert ignore x.t select * from u", "statement-format change x.t");
     MYSQL("UPDATE t SET a = 1", "statement-format change d.t");
-    MYSQL("UPDATE t, u SET t.a = u.a", "statement-format change d.t ?");
+    MYSQL("UPDATE t, u SET t.a = u.a", "statement-format change d.t d.u");
+    MYSQL("UPDATE t AS x JOIN (u, v.w) ON x.a = u.a SET x.a = 1",
+          "statement-format change d.t d.u v.w");
+    MYSQL("DELETE FROM t1 USING t1, t2 WHERE 1", "statement-format change d.t1 d.t1 d.t2");
+    MYSQL("WITH c AS (SELECT 1 FROM z) UPDATE t, c SET a = 1", "statement-format change d.t d.c");
+    MYSQL("LOAD INDEX INTO CACHE t", "statement");
     MYSQL("DELETE FROM t WHERE a = 1", "statement-format change d.t");
-    MYSQL("DELETE t FROM t JOIN u", "statement-format change d.t ?");
+    MYSQL("DELETE t FROM t JOIN u", "statement-format change d.t d.t d.u");
     MYSQL("LOAD DATA INFILE 'x' INTO TABLE t", "statement-format change d.t");
 }
 

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Versions: where a table's schema comes from, and what DDL does to it. */
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "engine/assert.h"
+#include "engine/cover.h"
+#include "stages/schema/catalog_tables.h"
+
+#define REMEDY_FULL "SET GLOBAL binlog_row_metadata=FULL on the source"
+
+static enum tr_code choose_table(struct tr_catalog *catalog, struct catalog_table *table,
+                                 struct tr_table_map *map, struct catalog_version *version,
+                                 struct tr_error *err);
+static enum tr_code finish(struct tr_catalog *catalog, struct catalog_table *table,
+                           struct tr_span map_body, struct catalog_version *version,
+                           struct tr_error *err);
+
+static enum tr_code prefix(struct tr_error *err, const struct catalog_table *table)
+{
+    return tr_error_prefix(err, "table %.*s.%.*s", (int)table->database.bytes,
+                           (const char *)table->database.data, (int)table->name.bytes,
+                           (const char *)table->name.data);
+}
+
+enum tr_code catalog_version_resolve(struct tr_catalog *catalog, struct catalog_table *table,
+                                     struct tr_span map_body, struct tr_error *err)
+{
+    struct tr_table_map map;
+    enum tr_code code = tr_table_map_parse(&map, catalog->options.flavor, map_body, err);
+    if (code != TR_OK) {
+        return code;
+    }
+    struct catalog_version *version = calloc(1, sizeof(*version));
+    if (version == NULL) {
+        return TR_FAIL(err, TR_ERR_SYSTEM, TR_STOP, "catalog: no memory: add memory");
+    }
+    version->schema.wire = calloc(map.column_count, sizeof(*version->schema.wire));
+    if (version->schema.wire == NULL) {
+        code = TR_FAIL(err, TR_ERR_SYSTEM, TR_STOP, "catalog: no memory: add memory");
+    } else {
+        code = tr_table_map_wire(&map, version->schema.wire, err);
+    }
+    if (code == TR_OK) {
+        code = choose_table(catalog, table, &map, version, err);
+    }
+    if (code != TR_OK) {
+        (void)prefix(err, table);
+    } else {
+        code = finish(catalog, table, map_body, version, err);
+    }
+    if (code != TR_OK) {
+        catalog_version_free(catalog, version);
+        return code;
+    }
+    table->seen_map = true;
+    table->seen_full = tr_table_map_is_full(&map);
+    catalog_version_retire(catalog, table);
+    table->current = version;
+    return TR_OK;
+}
+
+/* The order of trust: FULL metadata; the model while nothing contradicts it; else stop (or invent,
+ * when lenient). */
+static enum tr_code choose_table(struct tr_catalog *catalog, struct catalog_table *table,
+                                 struct tr_table_map *map, struct catalog_version *version,
+                                 struct tr_error *err)
+{
+    struct tr_error differs;
+    const struct tr_wire_column *wire = version->schema.wire;
+    const bool has_model = table->model != NULL && !table->model_is_void;
+    const bool fits = has_model && tr_table_map_compare(map, wire, table->model, &differs) == TR_OK;
+
+    if (fits) {
+        version->schema.table = table->model;
+        return TR_OK;
+    }
+    if (tr_table_map_is_full(map) || catalog->options.lenient) {
+        if (has_model) {
+            TR_COVER("catalog.model_contradicted");
+        }
+        version->owned_table = tr_table_map_build(map, wire, catalog->options.lenient, err);
+        version->schema.table = version->owned_table;
+        return version->owned_table == NULL ? err->code : TR_OK;
+    }
+    if (has_model) {
+        return TR_FAIL(err, differs.code, TR_STOP,
+                       "%.700s: the table was changed after these rows were written, and the log "
+                       "does not describe its "
+                       "columns: " REMEDY_FULL ", and go on behind these rows",
+                       differs.text);
+    }
+    return TR_FAIL(err, TR_ERR_SCHEMA, TR_STOP,
+                   "its columns are not known (it was made after the start) and the log does not "
+                   "describe them: " REMEDY_FULL ", then start again");
+}
+
+static enum tr_code finish(struct tr_catalog *catalog, struct catalog_table *table,
+                           struct tr_span map_body, struct catalog_version *version,
+                           struct tr_error *err)
+{
+    char topic[TR_STREAM_NAME_BYTES_MAX + 1];
+    struct tr_schema *schema = &version->schema;
+    const size_t topic_bytes =
+        tr_topic_write_name(&catalog->options.topic, table->database, table->name, topic);
+
+    schema->stream =
+        tr_streams_intern(catalog->options.streams, tr_span_of(topic, topic_bytes), err);
+    if (schema->stream == NULL) {
+        return err->code;
+    }
+    version->map_bytes_count = map_body.bytes - CATALOG_MAP_SKIP_BYTES;
+    version->map_bytes = calloc(1, version->map_bytes_count);
+    if (version->map_bytes == NULL) {
+        return TR_FAIL(err, TR_ERR_SYSTEM, TR_STOP, "catalog: no memory: add memory");
+    }
+    memcpy(version->map_bytes, map_body.data + CATALOG_MAP_SKIP_BYTES, version->map_bytes_count);
+    schema->version = ++catalog->next_version;
+    uint64_t bytes =
+        sizeof(*version) + version->map_bytes_count +
+        schema->table->column_count * sizeof(*schema->wire) +
+        (version->owned_table != NULL ? tr_table_memory_bytes(version->owned_table) : 0);
+    if (catalog->options.plans.open != NULL) {
+        const enum tr_code code =
+            catalog->options.plans.open(&schema->plan, schema, catalog->options.encode, err);
+        if (code != TR_OK) {
+            return code;
+        }
+        bytes += catalog->options.plans.memory_bytes(schema->plan);
+    }
+    const enum tr_code code = catalog_take(catalog, bytes, err);
+    if (code == TR_OK) {
+        version->bytes = bytes;
+    }
+    return code;
+}
+
+void catalog_version_retire(struct tr_catalog *catalog, struct catalog_table *table)
+{
+    if (table->current != NULL) {
+        table->current->next = catalog->replaced;
+        catalog->replaced = table->current;
+        table->current = NULL;
+    }
+}
+
+void catalog_version_free(struct tr_catalog *catalog, struct catalog_version *version)
+{
+    TR_ASSERT(catalog->bytes >= version->bytes);
+    catalog->bytes -= version->bytes;
+    if (version->schema.plan != NULL) {
+        catalog->options.plans.close(version->schema.plan);
+    }
+    tr_table_close(version->owned_table);
+    free(version->schema.wire);
+    free(version->map_bytes);
+    free(version);
+}
+
+/* Whether the next map of the table will describe its columns by itself. */
+static bool log_describes(const struct tr_catalog *catalog, const struct catalog_table *table)
+{
+    return catalog->options.lenient ||
+           (table->seen_map ? table->seen_full : catalog->options.metadata_is_full);
+}
+
+static void forget_table(struct tr_catalog *catalog, struct catalog_table *table)
+{
+    catalog_version_retire(catalog, table);
+    table->model_is_void = true;
+}
+
+static void forget_database(struct tr_catalog *catalog, struct tr_span database)
+{
+    for (uint32_t i = 0; i < CATALOG_BUCKETS; i++) {
+        for (struct catalog_table *table = catalog->buckets[i]; table != NULL;
+             table = table->next) {
+            if (tr_span_equals(table->database, database)) {
+                forget_table(catalog, table);
+            }
+        }
+    }
+}
+
+enum tr_code tr_catalog_apply(struct tr_catalog *catalog, enum tr_table_change change,
+                              const char *statement_name, struct tr_span database,
+                              struct tr_span name, struct tr_error *err)
+{
+    struct catalog_table *table;
+
+    if (change == TR_CHANGE_DROP_DATABASE) {
+        forget_database(catalog, database);
+        return TR_OK;
+    }
+    if (name.bytes == 0 || name.bytes > TR_CATALOG_NAME_BYTES_MAX ||
+        database.bytes > TR_CATALOG_NAME_BYTES_MAX) {
+        return TR_OK; /* a statement on a database, or a name that no table has */
+    }
+    if (change == TR_CHANGE_ROWS) {
+        table = catalog_table_intern(catalog, database, name, err); /* the filter decides */
+        if (table == NULL) {
+            return err->code;
+        }
+        if (!table->is_captured || catalog->options.lenient) {
+            return TR_OK;
+        }
+        (void)TR_FAIL(err, TR_ERR_UNSUPPORTED, TR_STOP,
+                      "%s written as a statement, not as rows: set binlog_format=ROW for all "
+                      "sessions of the source, "
+                      "and go on behind it",
+                      statement_name);
+        return prefix(err, table);
+    }
+    table = catalog_table_find(catalog, database, name);
+    if (table == NULL || !table->is_captured) {
+        return TR_OK;
+    }
+    if (change == TR_CHANGE_DROP) {
+        forget_table(catalog, table);
+        return TR_OK;
+    }
+    const bool is_known = table->current != NULL || (table->model != NULL && !table->model_is_void);
+    if (!is_known || change == TR_CHANGE_CREATE) {
+        return TR_OK;
+    }
+    const struct tr_table *model =
+        table->current != NULL ? table->current->schema.table : table->model;
+    if (change == TR_CHANGE_KEY && model->key_count > 0) {
+        return TR_OK; /* it has its key already */
+    }
+    if (log_describes(catalog, table)) {
+        TR_COVER("catalog.version_dropped_by_ddl");
+        catalog_version_retire(catalog, table);
+        return TR_OK;
+    }
+    (void)TR_FAIL(err, TR_ERR_UNSUPPORTED, TR_STOP,
+                  "%s, and the log does not describe its columns: " REMEDY_FULL
+                  ", then start again",
+                  statement_name);
+    return prefix(err, table);
+}
