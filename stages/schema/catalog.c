@@ -57,6 +57,11 @@ uint64_t tr_catalog_memory_bytes(const struct tr_catalog *catalog)
     return catalog->bytes;
 }
 
+bool tr_catalog_is_lenient(const struct tr_catalog *catalog)
+{
+    return catalog->options.lenient;
+}
+
 enum tr_code catalog_take(struct tr_catalog *catalog, uint64_t bytes, struct tr_error *err)
 {
     if (bytes > catalog->options.bytes_max || catalog->bytes > catalog->options.bytes_max - bytes) {

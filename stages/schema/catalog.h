@@ -125,6 +125,10 @@ TR_NODISCARD enum tr_code tr_catalog_apply(struct tr_catalog *catalog, enum tr_t
                                            const char *statement_name, struct tr_span database,
                                            struct tr_span table, struct tr_error *err);
 
+/* Whether tables without metadata and statements that cannot be followed are acceptable: `tailrace
+ * decode`. */
+bool tr_catalog_is_lenient(const struct tr_catalog *catalog);
+
 /* Bytes taken by all tables, maps, versions and plans. */
 uint64_t tr_catalog_memory_bytes(const struct tr_catalog *catalog);
 
