@@ -55,7 +55,7 @@ struct writer {
     uint8_t *out;
     const uint8_t *limit;
     uint32_t depth;
-    struct container stack[TR_JSON_DEPTH_MAX];
+    struct container stack[TR_JSON_BINARY_DEPTH_MAX];
 };
 
 static enum tr_write_outcome put_value(struct writer *writer, uint8_t type, struct tr_span payload);
@@ -72,7 +72,7 @@ static enum tr_write_outcome open_container(struct writer *writer, uint8_t type,
     const uint8_t width = type == JSON_LARGE_OBJECT || type == JSON_LARGE_ARRAY ? 4 : 2;
     const bool is_object = type == JSON_SMALL_OBJECT || type == JSON_LARGE_OBJECT;
 
-    if (payload.bytes < 2u * width || writer->depth == TR_JSON_DEPTH_MAX) {
+    if (payload.bytes < 2u * width || writer->depth == TR_JSON_BINARY_DEPTH_MAX) {
         return TR_WRITE_BAD;
     }
     const uint32_t count = (uint32_t)tr_load_uint_le(payload.data, width);

@@ -18,7 +18,7 @@
 #include "engine/bytes.h"
 #include "stages/decode/outcome.h"
 
-#define TR_JSON_DEPTH_MAX 100 /* the server's own limit */
+#define TR_JSON_BINARY_DEPTH_MAX 100 /* the server's own limit */
 
 /*
  * Writes the document from `*out` on and moves `*out` to its end; room and readable bytes after the

@@ -1,0 +1,578 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/app/pipeline.h"
+
+#include <stdio.h>
+
+#include "engine/assert.h"
+#include "engine/log.h"
+#include "stages/ship/transport_curl.h"
+
+#define REACTOR_TIMERS 64
+#define REACTOR_FDS_SPARE 16 /* the bell, and what a library opens beside its connections */
+#define SLOTS_DEFAULT 8      /* requests at once of one shipper */
+#define UNITS_IN_FLIGHT_DEFAULT 4
+#define ONLY_ONE UINT32_MAX /* an actor or runner of which there is one: no number in its name */
+#define POSITIONS_SLOTS 256 /* may be full: the collector waits */
+
+/* --- memory: rings ------------------------------------------------------------------------------
+ */
+
+static uint32_t unit_count(const struct tr_pipeline_options *options)
+{
+    return tr_sequencer_unit_count(options->decoder_count, options->units_in_flight);
+}
+
+static bool make_ring(struct tr_pipeline *pipeline, struct tr_ring *ring, uint64_t slots,
+                      size_t slot_bytes, struct tr_error *err)
+{
+    tr_memory_sum_add(&pipeline->memory, "rings", tr_ring_memory_bytes(slots, slot_bytes));
+    return tr_ring_init(ring, slots, slot_bytes, err) == TR_OK;
+}
+
+static bool make_shared_rings(struct tr_pipeline *pipeline, struct tr_error *err)
+{
+    const struct tr_pipeline_options *options = &pipeline->options;
+    const uint64_t units = unit_count(options);
+    const uint64_t inflate_chunks = tr_inflate_chunk_count(options->decoder_count);
+    const size_t pointer = sizeof(void *);
+
+    return make_ring(pipeline, &pipeline->ingest_sequencer, options->chunk_count, pointer, err) &&
+           make_ring(pipeline, &pipeline->sequencer_ingest, 2, pointer, err) &&
+           make_ring(pipeline, &pipeline->sequencer_inflate, TR_INFLATE_JOBS_MAX,
+                     sizeof(struct tr_inflate_job), err) &&
+           make_ring(pipeline, &pipeline->inflate_sequencer,
+                     inflate_chunks + 2 * TR_INFLATE_JOBS_MAX + 2, sizeof(struct tr_inflate_done),
+                     err) &&
+           make_ring(pipeline, &pipeline->sequencer_manifest, units,
+                     sizeof(struct tr_manifest_entry), err) &&
+           make_ring(pipeline, &pipeline->collector_units, units, pointer, err) &&
+           make_ring(pipeline, &pipeline->collector_positions, POSITIONS_SLOTS,
+                     sizeof(struct tr_unit_position), err);
+}
+
+static bool make_decoder_rings(struct tr_pipeline *pipeline, uint32_t d, struct tr_error *err)
+{
+    const struct tr_pipeline_options *options = &pipeline->options;
+    const uint32_t units = unit_count(options);
+    const size_t pointer = sizeof(void *);
+
+    pipeline->ingest_returns[d] = &pipeline->decoder_ingest[d];
+    pipeline->inflate_returns[d] = &pipeline->decoder_inflate[d];
+    return make_ring(pipeline, &pipeline->sequencer_decoder[d], units, pointer, err) &&
+           make_ring(pipeline, &pipeline->decoder_collector[d],
+                     tr_decoder_decoded_slots(options->units_in_flight, units),
+                     sizeof(struct tr_decoded), err) &&
+           make_ring(pipeline, &pipeline->collector_decoder[d],
+                     tr_decoder_fragment_slots(options->units_in_flight), pointer, err) &&
+           make_ring(pipeline, &pipeline->decoder_ingest[d], options->chunk_count, pointer, err) &&
+           make_ring(pipeline, &pipeline->decoder_inflate[d],
+                     tr_inflate_chunk_count(options->decoder_count), pointer, err);
+}
+
+/* Every fragment of every decoder could be out to one shipper, in as many buckets as it has groups.
+ */
+static uint64_t bucket_slots(const struct tr_pipeline_options *options)
+{
+    return (uint64_t)options->decoder_count * tr_decoder_fragment_slots(options->units_in_flight) *
+           TR_FRAGMENT_GROUPS_MAX;
+}
+
+static bool make_rings(struct tr_pipeline *pipeline, struct tr_error *err)
+{
+    const struct tr_pipeline_options *options = &pipeline->options;
+    if (!make_shared_rings(pipeline, err)) {
+        return false;
+    }
+    for (uint32_t d = 0; d < options->decoder_count; d++) {
+        if (!make_decoder_rings(pipeline, d, err)) {
+            return false;
+        }
+    }
+    for (uint32_t s = 0; s < options->shipper_count; s++) {
+        if (!make_ring(pipeline, &pipeline->collector_shipper[s], bucket_slots(options),
+                       sizeof(struct tr_bucket), err) ||
+            !make_ring(pipeline, &pipeline->shipper_collector[s], bucket_slots(options),
+                       sizeof(struct tr_bucket_return), err)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* --- threads: who runs where --------------------------------------------------------------------
+ */
+
+/* "decoder-3"; without a number where there is only one. */
+static void write_name(char *out, const char *name, uint32_t number)
+{
+    if (number == ONLY_ONE) {
+        (void)snprintf(out, TR_PIPELINE_NAME_BYTES, "%s", name);
+    } else {
+        (void)snprintf(out, TR_PIPELINE_NAME_BYTES, "%s-%u", name, number);
+    }
+}
+
+/* Adds a runner; NULL with err when it cannot be made. */
+static struct tr_runner *add_runner(struct tr_pipeline *pipeline, const char *name, uint32_t number,
+                                    uint32_t shippers_on_it, struct tr_error *err)
+{
+    const uint32_t index = pipeline->runner_count;
+    struct tr_reactor *reactor = NULL;
+
+    TR_ASSERT(index < TR_PIPELINE_RUNNERS_MAX);
+    write_name(pipeline->runner_names[index], name, number);
+    if (shippers_on_it > 0) {
+        const uint32_t fds =
+            shippers_on_it * TR_TRANSPORT_FDS_MAX(SLOTS_DEFAULT + 1) + REACTOR_FDS_SPARE;
+        if (tr_reactor_open(&pipeline->reactors[index], pipeline->options.reactor_engine, fds,
+                            REACTOR_TIMERS, err) != TR_OK) {
+            return NULL;
+        }
+        reactor = pipeline->reactors[index];
+    }
+    if (tr_runner_init(&pipeline->runners[index], pipeline->runner_names[index], reactor, err) !=
+        TR_OK) {
+        return NULL;
+    }
+    pipeline->runner_count++;
+    return &pipeline->runners[index];
+}
+
+static bool place_compact(struct tr_pipeline *pipeline, struct tr_error *err)
+{
+    struct tr_runner *rest =
+        add_runner(pipeline, "pipeline", ONLY_ONE, pipeline->options.shipper_count, err);
+    pipeline->place.spine = rest;
+    for (uint32_t d = 0; d < pipeline->options.decoder_count; d++) {
+        pipeline->place.decoder[d] = rest;
+    }
+    for (uint32_t s = 0; s < pipeline->options.shipper_count; s++) {
+        pipeline->place.shipper[s] = rest;
+    }
+    return rest != NULL;
+}
+
+static bool place_spread(struct tr_pipeline *pipeline, struct tr_error *err)
+{
+    pipeline->place.spine = add_runner(pipeline, "spine", ONLY_ONE, 0, err);
+    bool made = pipeline->place.spine != NULL;
+    for (uint32_t d = 0; made && d < pipeline->options.decoder_count; d++) {
+        pipeline->place.decoder[d] = add_runner(pipeline, "decoder", d, 0, err);
+        made = pipeline->place.decoder[d] != NULL;
+    }
+    for (uint32_t s = 0; made && s < pipeline->options.shipper_count; s++) {
+        pipeline->place.shipper[s] = add_runner(pipeline, "shipper", s, 1, err);
+        made = pipeline->place.shipper[s] != NULL;
+    }
+    return made;
+}
+
+/* The service runner has the caller's reactor: the store waits on it. */
+static bool place_service(struct tr_pipeline *pipeline, struct tr_error *err)
+{
+    const uint32_t index = pipeline->runner_count;
+    if (tr_runner_init(&pipeline->runners[index], "service", pipeline->options.service_reactor,
+                       err) != TR_OK) {
+        return false;
+    }
+    pipeline->runner_count++;
+    pipeline->place.service = &pipeline->runners[index];
+    return true;
+}
+
+static bool place_actors(struct tr_pipeline *pipeline, struct tr_error *err)
+{
+    switch (pipeline->options.plan) {
+    case TR_PLAN_SINGLE:
+        return true;
+    case TR_PLAN_COMPACT:
+    case TR_PLAN_SPREAD:
+        break;
+    }
+    pipeline->place.ingest = add_runner(pipeline, "ingest", ONLY_ONE, 0, err);
+    return pipeline->place.ingest != NULL && place_service(pipeline, err) &&
+           (pipeline->options.plan == TR_PLAN_COMPACT ? place_compact(pipeline, err)
+                                                      : place_spread(pipeline, err));
+}
+
+static struct tr_doorbell *bell_of(struct tr_runner *runner)
+{
+    return runner == NULL ? NULL : &runner->bell;
+}
+
+static void add_actor(struct tr_pipeline *pipeline, struct tr_runner *runner,
+                      const struct tr_actor *actor, uint32_t number)
+{
+    const uint32_t index = pipeline->actor_count++;
+    TR_ASSERT(index < TR_PIPELINE_ACTORS_MAX);
+    pipeline->actors[index] = *actor;
+    write_name(pipeline->actor_names[index], actor->name, number);
+    pipeline->actors[index].name = pipeline->actor_names[index];
+    if (runner != NULL) {
+        tr_runner_add(runner, &pipeline->actors[index]);
+    }
+}
+
+/* --- the actors, in the order of the path -------------------------------------------------------
+ */
+
+static bool make_ingest(struct tr_pipeline *pipeline, struct tr_error *err)
+{
+    const struct tr_pipeline_options *options = &pipeline->options;
+    struct tr_ingest_options ingest = options->ingest;
+    const struct tr_ingest_rings rings = {.to_sequencer = &pipeline->ingest_sequencer,
+                                          .sequencer_bell = bell_of(pipeline->place.spine),
+                                          .resume = &pipeline->sequencer_ingest,
+                                          .returns = pipeline->ingest_returns,
+                                          .return_count = options->decoder_count};
+    ingest.chunk_count = options->chunk_count;
+    ingest.seed = options->seed;
+    ingest.paused = &pipeline->paused;
+    ingest.fault = pipeline->options.fault;
+    ingest.metrics = tr_metrics_add_block(options->metrics, "ingest");
+    if (tr_ingest_init(&pipeline->ingest, &ingest, &rings, &pipeline->memory, err) != TR_OK) {
+        return false;
+    }
+    add_actor(pipeline, pipeline->place.ingest, &pipeline->ingest.actor, ONLY_ONE);
+    return true;
+}
+
+static bool make_sequencer(struct tr_pipeline *pipeline, struct tr_error *err)
+{
+    const struct tr_pipeline_options *options = &pipeline->options;
+    struct tr_sequencer_options sequencer = options->sequencer;
+
+    sequencer.clock = options->clock;
+    sequencer.progress = &pipeline->progress;
+    sequencer.fault = options->fault;
+    sequencer.metrics = tr_metrics_add_block(options->metrics, "sequencer");
+    sequencer.unit_count = unit_count(options);
+    sequencer.chunks = &pipeline->ingest_sequencer;
+    sequencer.resumes = &pipeline->sequencer_ingest;
+    sequencer.ingest_bell = bell_of(pipeline->place.ingest);
+    sequencer.paused = &pipeline->paused;
+    sequencer.inflate_jobs = &pipeline->sequencer_inflate;
+    sequencer.inflate_done = &pipeline->inflate_sequencer;
+    sequencer.inflate_bell = bell_of(pipeline->place.spine);
+    sequencer.manifest = &pipeline->sequencer_manifest;
+    sequencer.units = &pipeline->collector_units;
+    sequencer.collector_bell = bell_of(pipeline->place.spine);
+    sequencer.decoder_count = options->decoder_count;
+    for (uint32_t d = 0; d < options->decoder_count; d++) {
+        sequencer.decoders[d].units = &pipeline->sequencer_decoder[d];
+        sequencer.decoders[d].bell = bell_of(pipeline->place.decoder[d]);
+    }
+    if (tr_sequencer_init(&pipeline->sequencer, &sequencer, &pipeline->memory, err) != TR_OK) {
+        return false;
+    }
+    add_actor(pipeline, pipeline->place.spine,
+              &(struct tr_actor){.name = "sequencer",
+                                 .self = &pipeline->sequencer,
+                                 .step = tr_sequencer_step,
+                                 .has_work = tr_sequencer_has_work},
+              ONLY_ONE);
+    return true;
+}
+
+static bool make_inflate(struct tr_pipeline *pipeline, struct tr_error *err)
+{
+    const struct tr_pipeline_options *options = &pipeline->options;
+    const struct tr_inflate_options inflate = {.jobs = &pipeline->sequencer_inflate,
+                                               .done = &pipeline->inflate_sequencer,
+                                               .sequencer_bell = bell_of(pipeline->place.spine),
+                                               .returns = pipeline->inflate_returns,
+                                               .return_count = options->decoder_count,
+                                               .chunk_count =
+                                                   tr_inflate_chunk_count(options->decoder_count)};
+    if (tr_inflate_init(&pipeline->inflate, &inflate, &pipeline->memory, err) != TR_OK) {
+        return false;
+    }
+    add_actor(pipeline, pipeline->place.spine,
+              &(struct tr_actor){.name = "inflate",
+                                 .self = &pipeline->inflate,
+                                 .step = tr_inflate_step,
+                                 .has_work = tr_inflate_has_work},
+              ONLY_ONE);
+    return true;
+}
+
+static bool make_decoder(struct tr_pipeline *pipeline, uint32_t d, struct tr_error *err)
+{
+    const struct tr_pipeline_options *options = &pipeline->options;
+    struct tr_decoder_options decoder = options->decoder;
+    char name[24];
+
+    (void)snprintf(name, sizeof(name), "decoder-%u", d);
+    decoder.index = d;
+    decoder.units_in_flight = options->units_in_flight;
+    decoder.units = &pipeline->sequencer_decoder[d];
+    decoder.decoded = &pipeline->decoder_collector[d];
+    decoder.empty = &pipeline->collector_decoder[d];
+    decoder.chunks_to_ingest = &pipeline->decoder_ingest[d];
+    decoder.chunks_to_inflate = &pipeline->decoder_inflate[d];
+    decoder.collector_bell = bell_of(pipeline->place.spine);
+    decoder.ingest_bell = bell_of(pipeline->place.ingest);
+    decoder.inflate_bell = bell_of(pipeline->place.spine);
+    decoder.metrics = tr_metrics_add_block(options->metrics, name);
+    decoder.fault = pipeline->options.fault;
+    if (tr_decoder_init(&pipeline->decoders[d], &decoder, err) != TR_OK) {
+        return false;
+    }
+    tr_decoder_add_memory(&decoder, &pipeline->memory);
+    add_actor(pipeline, pipeline->place.decoder[d],
+              &(struct tr_actor){.name = "decoder",
+                                 .self = &pipeline->decoders[d],
+                                 .step = tr_decoder_step,
+                                 .has_work = tr_decoder_has_work},
+              d);
+    return true;
+}
+
+static void make_collector(struct tr_pipeline *pipeline)
+{
+    const struct tr_pipeline_options *options = &pipeline->options;
+    struct tr_collector_options collector = {
+        .manifest = &pipeline->sequencer_manifest,
+        .units = &pipeline->collector_units,
+        .units_bell = bell_of(pipeline->place.spine),
+        .positions_bell = bell_of(pipeline->place.service),
+        .decoder_count = options->decoder_count,
+        .shipper_count = options->shipper_count,
+        .streams = options->streams,
+        .progress = &pipeline->progress,
+        .metrics = tr_metrics_add_block(options->metrics, "collector"),
+        .sink = options->sink,
+        .sink_self = options->sink_self};
+    if (options->coordinator.store != NULL) {
+        collector.positions = &pipeline->collector_positions;
+    }
+    for (uint32_t d = 0; d < options->decoder_count; d++) {
+        collector.decoders[d].decoded = &pipeline->decoder_collector[d];
+        collector.decoders[d].empty = &pipeline->collector_decoder[d];
+        collector.decoders[d].bell = bell_of(pipeline->place.decoder[d]);
+    }
+    for (uint32_t s = 0; s < options->shipper_count; s++) {
+        collector.shippers[s].buckets = &pipeline->collector_shipper[s];
+        collector.shippers[s].returns = &pipeline->shipper_collector[s];
+        collector.shippers[s].bell = bell_of(pipeline->place.shipper[s]);
+    }
+    tr_collector_init(&pipeline->collector, &collector);
+    add_actor(pipeline, pipeline->place.spine,
+              &(struct tr_actor){.name = "collector",
+                                 .self = &pipeline->collector,
+                                 .step = tr_collector_step,
+                                 .has_work = tr_collector_has_work},
+              ONLY_ONE);
+}
+
+static bool make_shipper(struct tr_pipeline *pipeline, uint32_t s, struct tr_error *err)
+{
+    const struct tr_pipeline_options *options = &pipeline->options;
+    struct tr_shipper_options shipper = options->shipper;
+    struct tr_runner *runner = pipeline->place.shipper[s];
+    char name[24];
+
+    (void)snprintf(name, sizeof(name), "shipper-%u", s);
+    shipper.slot_count = shipper.slot_count == 0 ? SLOTS_DEFAULT : shipper.slot_count;
+    if (options->open_transport(options->open_transport_self, s,
+                                runner == NULL ? NULL : runner->reactor, shipper.slot_count + 1,
+                                &pipeline->transports[s], err) != TR_OK) {
+        return false;
+    }
+    shipper.index = s;
+    shipper.shipper_count = options->shipper_count;
+    shipper.buckets = &pipeline->collector_shipper[s];
+    shipper.returns = &pipeline->shipper_collector[s];
+    shipper.returns_bell = bell_of(pipeline->place.spine);
+    shipper.acked_bell = bell_of(pipeline->place.service);
+    shipper.buckets_max = (uint32_t)bucket_slots(options);
+    shipper.streams = options->streams;
+    shipper.progress = &pipeline->progress;
+    shipper.fault = pipeline->options.fault;
+    shipper.transport = &pipeline->transports[s];
+    shipper.clock = options->clock;
+    shipper.metrics = options->metrics;
+    shipper.actor_metrics = tr_metrics_add_block(options->metrics, name);
+    shipper.seed = options->seed + s + 1;
+    if (tr_shipper_open(&pipeline->shippers[s], &shipper, &pipeline->memory, err) != TR_OK) {
+        return false;
+    }
+    add_actor(pipeline, runner,
+              &(struct tr_actor){.name = "shipper",
+                                 .self = pipeline->shippers[s],
+                                 .step = tr_shipper_step,
+                                 .has_work = tr_shipper_has_work},
+              s);
+    return true;
+}
+
+static bool make_coordinator(struct tr_pipeline *pipeline, struct tr_error *err)
+{
+    const struct tr_pipeline_options *options = &pipeline->options;
+    struct tr_coordinator_options coordinator = options->coordinator;
+
+    if (coordinator.store == NULL) {
+        return true;
+    }
+    coordinator.positions = &pipeline->collector_positions;
+    coordinator.shipper_count = options->shipper_count;
+    for (uint32_t s = 0; s < options->shipper_count; s++) {
+        coordinator.acked_seq[s] = &pipeline->progress.shippers[s].acked_seq;
+    }
+    coordinator.sequenced_seq = &pipeline->progress.sequenced_seq;
+    coordinator.safe_seq = &pipeline->progress.safe_seq;
+    coordinator.safe_log_bytes = &pipeline->progress.safe_log_bytes;
+    coordinator.saved_seq = &pipeline->progress.saved_seq;
+    coordinator.fault = pipeline->options.fault;
+    coordinator.metrics = tr_metrics_add_block(options->metrics, "coordinator");
+    if (tr_coordinator_init(&pipeline->coordinator, &coordinator, err) != TR_OK) {
+        return false;
+    }
+    tr_memory_sum_add(&pipeline->memory, "positions", tr_coordinator_memory_bytes());
+    add_actor(pipeline, pipeline->place.service, &pipeline->coordinator.actor, ONLY_ONE);
+    return true;
+}
+
+/* --- the whole ----------------------------------------------------------------------------------
+ */
+
+static bool make_actors(struct tr_pipeline *pipeline, struct tr_error *err)
+{
+    if (!make_ingest(pipeline, err) || !make_sequencer(pipeline, err) ||
+        !make_inflate(pipeline, err)) {
+        return false;
+    }
+    for (uint32_t d = 0; d < pipeline->options.decoder_count; d++) {
+        if (!make_decoder(pipeline, d, err)) {
+            return false;
+        }
+    }
+    make_collector(pipeline);
+    for (uint32_t s = 0; s < pipeline->options.shipper_count; s++) {
+        if (!make_shipper(pipeline, s, err)) {
+            return false;
+        }
+    }
+    return make_coordinator(pipeline, err);
+}
+
+enum tr_code tr_pipeline_init(struct tr_pipeline *pipeline,
+                              const struct tr_pipeline_options *options, struct tr_error *err)
+{
+    TR_ASSERT(options->decoder_count >= 1 && options->decoder_count <= TR_DECODERS_MAX);
+    TR_ASSERT(options->shipper_count <= TR_SHIPPERS_MAX);
+    memset(pipeline, 0, sizeof(*pipeline));
+    pipeline->options = *options;
+    if (pipeline->options.units_in_flight == 0) {
+        pipeline->options.units_in_flight = UNITS_IN_FLIGHT_DEFAULT;
+    }
+    if (pipeline->options.chunk_count == 0) {
+        pipeline->options.chunk_count = tr_ingest_chunk_count(options->decoder_count);
+    }
+    if (!make_rings(pipeline, err) || !place_actors(pipeline, err) || !make_actors(pipeline, err)) {
+        tr_pipeline_deinit(pipeline);
+        return err->code;
+    }
+    return TR_OK;
+}
+
+void tr_pipeline_deinit(struct tr_pipeline *pipeline)
+{
+    TR_ASSERT(!pipeline->started);
+    for (uint32_t s = 0; s < TR_SHIPPERS_MAX; s++) {
+        tr_shipper_close(pipeline->shippers[s]);
+        if (pipeline->transports[s].close != NULL) {
+            pipeline->transports[s].close(pipeline->transports[s].self);
+        }
+        tr_ring_deinit(&pipeline->collector_shipper[s]);
+        tr_ring_deinit(&pipeline->shipper_collector[s]);
+    }
+    tr_coordinator_deinit(&pipeline->coordinator);
+    for (uint32_t d = 0; d < TR_DECODERS_MAX; d++) {
+        tr_decoder_deinit(&pipeline->decoders[d]);
+        tr_ring_deinit(&pipeline->sequencer_decoder[d]);
+        tr_ring_deinit(&pipeline->decoder_collector[d]);
+        tr_ring_deinit(&pipeline->collector_decoder[d]);
+        tr_ring_deinit(&pipeline->decoder_ingest[d]);
+        tr_ring_deinit(&pipeline->decoder_inflate[d]);
+    }
+    tr_inflate_deinit(&pipeline->inflate);
+    tr_sequencer_deinit(&pipeline->sequencer);
+    tr_ingest_deinit(&pipeline->ingest);
+    for (uint32_t i = 0; i < TR_PIPELINE_RUNNERS_MAX; i++) {
+        tr_runner_deinit(&pipeline->runners[i]);
+        tr_reactor_close(pipeline->reactors[i]);
+    }
+    tr_ring_deinit(&pipeline->ingest_sequencer);
+    tr_ring_deinit(&pipeline->sequencer_ingest);
+    tr_ring_deinit(&pipeline->sequencer_inflate);
+    tr_ring_deinit(&pipeline->inflate_sequencer);
+    tr_ring_deinit(&pipeline->sequencer_manifest);
+    tr_ring_deinit(&pipeline->collector_units);
+    tr_ring_deinit(&pipeline->collector_positions);
+}
+
+enum tr_code tr_pipeline_start(struct tr_pipeline *pipeline, struct tr_error *err)
+{
+    pipeline->started = true;
+    for (uint32_t i = 0; i < pipeline->runner_count; i++) {
+        if (tr_runner_start(&pipeline->runners[i], err) != TR_OK) {
+            tr_pipeline_stop(pipeline);
+            return err->code;
+        }
+    }
+    return TR_OK;
+}
+
+uint32_t tr_pipeline_step(struct tr_pipeline *pipeline, int64_t now_ns)
+{
+    uint32_t work = 0;
+    TR_ASSERT(pipeline->options.plan == TR_PLAN_SINGLE);
+    for (uint32_t i = 0; i < pipeline->actor_count; i++) {
+        work += pipeline->actors[i].step(pipeline->actors[i].self, now_ns);
+    }
+    return work;
+}
+
+void tr_pipeline_begin_stop(struct tr_pipeline *pipeline)
+{
+    tr_ingest_stop(&pipeline->ingest);
+    if (pipeline->place.ingest != NULL) {
+        tr_doorbell_ring(&pipeline->place.ingest->bell);
+    }
+}
+
+uint64_t tr_pipeline_queued_count(const struct tr_pipeline *pipeline)
+{
+    uint64_t count = 0;
+    for (uint32_t s = 0; s < pipeline->options.shipper_count; s++) {
+        count += tr_shipper_queued_count(pipeline->shippers[s]);
+    }
+    return count;
+}
+
+bool tr_pipeline_is_drained(const struct tr_pipeline *pipeline)
+{
+    /* In this order: once the collector has ended nothing new reaches a shipper, so idle stays
+     * idle. */
+    bool idle = tr_collector_is_ended(&pipeline->collector);
+    for (uint32_t s = 0; idle && s < pipeline->options.shipper_count; s++) {
+        idle = tr_ring_depth(&pipeline->collector_shipper[s]) == 0 &&
+               tr_shipper_is_idle(pipeline->shippers[s]);
+    }
+    return idle;
+}
+
+void tr_pipeline_stop(struct tr_pipeline *pipeline)
+{
+    if (!pipeline->started) {
+        return;
+    }
+    for (uint32_t i = 0; i < pipeline->runner_count; i++) {
+        tr_runner_stop(&pipeline->runners[i]);
+    }
+    for (uint32_t i = 0; i < pipeline->runner_count; i++) {
+        tr_runner_join(&pipeline->runners[i]);
+    }
+    pipeline->started = false;
+}

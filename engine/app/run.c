@@ -1,0 +1,351 @@
+// SPDX-License-Identifier: Apache-2.0
+/* `tailrace run`: start, supervise, stop. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "engine/app/commands.h"
+#include "engine/app/settings.h"
+#include "engine/app/start.h"
+#include "engine/assert.h"
+#include "engine/health.h"
+#include "engine/http.h"
+#include "engine/log.h"
+#include "stages/ship/transport_curl.h"
+
+#define METRIC_BLOCKS_MAX 4096
+#define SUPERVISE_NS (20 * TR_NS_PER_MS)
+#define AFTER_FAULT_NS                                                                             \
+    (TR_NS_PER_S / 2) /* without progress for so long after a fault: what could drain has drained  \
+                       */
+#define SERVICE_FDS 64
+#define SERVICE_TIMERS 16
+
+/* Everything one run owns. */
+struct run {
+    struct tr_config *config;
+    struct tr_signals signals;
+    struct tr_reactor *main_reactor;
+    struct tr_reactor *service_reactor;
+    struct tr_reactor *http_reactor;
+    struct tr_runner http_runner;
+    struct tr_http *http;
+    struct tr_health health;
+    struct tr_metrics *metrics;
+    struct tr_fault fault;
+    struct tr_start start;
+    struct tr_wire_source wire;
+    struct tr_pipeline pipeline;
+    /* What the supervisor last saw, to tell work from standstill. */
+    uint64_t seen_safe_seq;
+    int64_t progress_ns;
+};
+
+static int64_t now_ns(void)
+{
+    return tr_clock_monotonic_ns(tr_clock_system());
+}
+
+/* --- start
+ * ---------------------------------------------------------------------------------------- */
+
+/* HTTP first, on a thread of its own: it says "starting" while everything else is still being
+ * asked. */
+static enum tr_code start_http(struct run *run, struct tr_error *err)
+{
+    const struct tr_http_options options = {.host = run->config->http_host,
+                                            .port = (uint16_t)run->config->http_port,
+                                            .metrics = run->metrics,
+                                            .health = &run->health};
+    struct tr_http_options with_reactor = options;
+    if (tr_reactor_open(&run->http_reactor, (enum tr_reactor_engine)run->config->reactor,
+                        TR_HTTP_FDS_MAX, TR_HTTP_TIMERS_MAX, err) != TR_OK) {
+        return err->code;
+    }
+    with_reactor.reactor = run->http_reactor;
+    if (tr_http_open(&run->http, &with_reactor, now_ns(), err) != TR_OK ||
+        tr_runner_init(&run->http_runner, "http", run->http_reactor, err) != TR_OK) {
+        return err->code;
+    }
+    return tr_runner_start(&run->http_runner, err);
+}
+
+static enum tr_code open_transport(void *self, uint32_t index, struct tr_reactor *reactor,
+                                   uint32_t slot_count, struct tr_transport *transport,
+                                   struct tr_error *err)
+{
+    struct run *run = self;
+    (void)index;
+    const struct tr_transport_curl_options options = {
+        .endpoint = &run->start.endpoint,
+        .credentials = run->start.credentials,
+        .reactor = reactor,
+        .clock = tr_clock_system(),
+        .slot_count = slot_count,
+        .connect_timeout_ns = (int64_t)run->config->sink_connect_timeout_ms * TR_NS_PER_MS,
+        .ca_file = run->config->sink_tls_ca};
+    return tr_transport_curl_open(transport, &options, err);
+}
+
+static bool refresh_credentials(void *self, uint64_t generation, int64_t at_ns)
+{
+    return tr_credentials_refresh(self, generation, at_ns);
+}
+
+static enum tr_code start_pipeline(struct run *run, struct tr_pipeline_options *options,
+                                   struct tr_error *err)
+{
+    const struct tr_wire_options wire = tr_settings_wire(run->config);
+    const struct tr_clock *clock = tr_clock_system();
+
+    if (tr_wire_source_init(&run->wire, &wire, err) != TR_OK) {
+        return err->code;
+    }
+    options->seed = (uint64_t)tr_clock_wall_unix_ns(clock) ^ (uint64_t)getpid();
+    options->clock = clock;
+    options->metrics = run->metrics;
+    options->fault = &run->fault;
+    options->streams = run->start.streams;
+    options->service_reactor = run->service_reactor;
+    options->open_transport = open_transport;
+    options->open_transport_self = run;
+    options->ingest.port = &run->wire.port;
+    options->sequencer.catalog = run->start.catalog;
+    options->sequencer.sources = run->start.gtid_sources;
+    options->sequencer.flavor = run->start.facts.flavor;
+    options->sequencer.gtid_mode = run->start.encode.gtid_mode;
+    options->sequencer.source_is_same = run->start.counters_apply;
+    options->sequencer.start = run->start.position.point;
+    options->sequencer.start_gtids =
+        tr_server_facts_has_gtids(&run->start.facts) ? run->start.position.gtids : NULL;
+    options->sequencer.row_bytes_max = run->config->row_max_bytes;
+    options->sequencer.replay_bytes_max = run->config->replay_max_bytes;
+    options->shipper.refresh_credentials = refresh_credentials;
+    options->shipper.refresh_self = run->start.credentials;
+    run->start.identity.schema_fingerprint = run->start.fingerprint;
+    tr_identity_binlog_base(run->start.position.point.file, run->start.identity.binlog_base);
+    options->coordinator.flavor = run->start.facts.flavor;
+    options->coordinator.keep_gtids = tr_server_facts_has_gtids(&run->start.facts);
+    options->coordinator.initial = &run->start.position;
+    options->coordinator.stored_value =
+        tr_span_of(run->start.stored_value, run->start.stored_bytes);
+    options->coordinator.identity = &run->start.identity;
+    options->coordinator.store = &run->start.store;
+    options->coordinator.wall_offset_ns =
+        tr_clock_wall_unix_ns(clock) - tr_clock_monotonic_ns(clock);
+    if (tr_pipeline_init(&run->pipeline, options, err) != TR_OK) {
+        return err->code;
+    }
+    tr_memory_sum_add(&run->pipeline.memory, "http", tr_http_memory_bytes());
+    tr_metrics_set_memory_sum(run->metrics, &run->pipeline.memory);
+    for (uint32_t i = 0; i < run->pipeline.runner_count; i++) {
+        tr_metrics_add_runner(run->metrics, &run->pipeline.runners[i]);
+    }
+    return tr_pipeline_start(&run->pipeline, err);
+}
+
+static void log_memory(const struct tr_memory_sum *sum)
+{
+    for (uint32_t i = 0; i < sum->term_count; i++) {
+        TR_LOG(TR_LOG_INFO, "start.memory", TR_TEXT("term", sum->terms[i].name),
+               TR_UINT("bytes", sum->terms[i].bytes));
+    }
+    TR_LOG(TR_LOG_INFO, "start.memory", TR_TEXT("term", "sum"),
+           TR_UINT("bytes", tr_memory_sum_total(sum)));
+}
+
+static enum tr_code start_all(struct run *run, struct tr_error *err)
+{
+    struct tr_pipeline_options options = {0};
+    const enum tr_reactor_engine engine = (enum tr_reactor_engine)run->config->reactor;
+
+    tr_settings_pipeline(&options, run->config);
+    if (tr_metrics_open(&run->metrics, METRIC_BLOCKS_MAX, err) != TR_OK ||
+        tr_reactor_open(&run->main_reactor, engine, SERVICE_FDS, SERVICE_TIMERS, err) != TR_OK ||
+        tr_reactor_open(&run->service_reactor, engine, SERVICE_FDS, SERVICE_TIMERS, err) != TR_OK ||
+        tr_signals_open(&run->signals, run->main_reactor, err) != TR_OK ||
+        start_http(run, err) != TR_OK) {
+        return err->code;
+    }
+    run->start.config = run->config;
+    run->start.signals = &run->signals;
+    run->start.reactor = run->main_reactor;
+    run->start.service_reactor = run->service_reactor;
+    run->start.deadline_ns = now_ns() + (int64_t)run->config->startup_wait_ms * TR_NS_PER_MS;
+    if (tr_start_open_store(&run->start, &run->fault, err) != TR_OK ||
+        tr_start_prepare(&run->start, options.shipper_count, err) != TR_OK ||
+        tr_start_ensure_streams(&run->start, err) != TR_OK ||
+        start_pipeline(run, &options, err) != TR_OK) {
+        return err->code;
+    }
+    log_memory(&run->pipeline.memory);
+    TR_LOG(TR_LOG_INFO, "run.streaming", TR_TEXT("server", run->start.facts.version),
+           TR_UINT("tables", run->start.table_count), TR_UINT("decoders", options.decoder_count),
+           TR_UINT("shippers", options.shipper_count),
+           TR_UINT("http_port", tr_http_port(run->http)));
+    return TR_OK;
+}
+
+/* --- run
+ * ------------------------------------------------------------------------------------------ */
+
+/* Relaxed everywhere: shown to people; a moment's disagreement does no harm. */
+static uint64_t look(const _Atomic uint64_t *value)
+{
+    return atomic_load_explicit(value, memory_order_relaxed);
+}
+
+static enum tr_health_state judge_health(struct run *run, int64_t now, int64_t *lag_ms)
+{
+    const struct tr_progress *progress = &run->pipeline.progress;
+    const uint64_t safe_seq = look(&progress->safe_seq);
+    const bool has_work = look(&progress->sequenced_seq) > safe_seq;
+    const int64_t heard_us =
+        atomic_load_explicit(&progress->source_heard_unix_us, memory_order_relaxed);
+    const int64_t done_us =
+        atomic_load_explicit(&progress->sequenced_unix_us, memory_order_relaxed);
+
+    if (safe_seq != run->seen_safe_seq || !has_work) {
+        run->seen_safe_seq = safe_seq;
+        run->progress_ns = now;
+    }
+    *lag_ms = !has_work ? 0
+              : heard_us == 0
+                  ? -1
+                  : (heard_us - done_us) / 1000 + (now - run->progress_ns) / TR_NS_PER_MS;
+    if (atomic_load_explicit(&run->pipeline.paused, memory_order_relaxed)) {
+        return TR_HEALTH_BLOCKED;
+    }
+    if (has_work && now - run->progress_ns > (int64_t)run->config->stalled_ms * TR_NS_PER_MS) {
+        return TR_HEALTH_STALLED;
+    }
+    if (*lag_ms > (int64_t)run->config->behind_ms) {
+        return TR_HEALTH_BEHIND;
+    }
+    return has_work ? TR_HEALTH_STREAMING : TR_HEALTH_IDLE;
+}
+
+/* Until a stop is asked for, or a fault is raised. */
+static void supervise(struct run *run)
+{
+    while (!run->signals.stop_asked && tr_fault_seen(&run->fault) == NULL) {
+        const int64_t now = now_ns();
+        int64_t lag_ms;
+        const enum tr_health_state state = judge_health(run, now, &lag_ms);
+        tr_health_set(&run->health, state, lag_ms);
+        (void)tr_reactor_poll(run->main_reactor, now, SUPERVISE_NS);
+    }
+}
+
+/* --- stop
+ * ----------------------------------------------------------------------------------------- */
+
+/* Waits until everything read is delivered, or nothing more can be, or the deadline. Whether it was
+ * all. */
+static bool drain(struct run *run, int64_t deadline_ns)
+{
+    uint64_t seen_count = UINT64_MAX;
+    uint64_t seen_routed = 0;
+    int64_t moved_ns = now_ns();
+    for (int64_t now = moved_ns; now < deadline_ns; now = now_ns()) {
+        const bool faulty = tr_fault_seen(&run->fault) != NULL;
+        if (tr_pipeline_is_drained(&run->pipeline)) {
+            return true;
+        }
+        const uint64_t count = tr_pipeline_queued_count(&run->pipeline);
+        const uint64_t routed = look(&run->pipeline.progress.routed_seq);
+        if (count != seen_count || routed != seen_routed) {
+            seen_count = count;
+            seen_routed = routed;
+            moved_ns = now;
+        }
+        if (faulty && now - moved_ns > AFTER_FAULT_NS) {
+            return false;
+        }
+        (void)tr_reactor_poll(run->main_reactor, now, SUPERVISE_NS / 4);
+    }
+    return false;
+}
+
+static bool save_last(struct run *run, int64_t deadline_ns)
+{
+    tr_coordinator_begin_stop(&run->pipeline.coordinator);
+    tr_doorbell_ring(&run->pipeline.place.service->bell);
+    for (int64_t now = now_ns(); now < deadline_ns; now = now_ns()) {
+        if (tr_coordinator_is_stopped(&run->pipeline.coordinator)) {
+            return true;
+        }
+        (void)tr_reactor_poll(run->main_reactor, now, SUPERVISE_NS / 4);
+    }
+    return tr_coordinator_is_stopped(&run->pipeline.coordinator);
+}
+
+static enum tr_code stop_all(struct run *run, struct tr_error *err)
+{
+    const int64_t deadline_ns = now_ns() + (int64_t)run->config->shutdown_timeout_ms * TR_NS_PER_MS;
+    const int64_t reserve_ns =
+        (int64_t)run->config->shutdown_timeout_ms * TR_NS_PER_MS / 4; /* for the last save */
+
+    tr_health_set(&run->health, TR_HEALTH_STOPPING, -1);
+    tr_pipeline_begin_stop(&run->pipeline);
+    const bool drained = drain(run, deadline_ns - reserve_ns);
+    const bool saved = save_last(run, deadline_ns);
+    const struct tr_error *fault = tr_fault_seen(&run->fault);
+    TR_LOG(TR_LOG_INFO, "run.stopped", TR_TEXT("drained", drained ? "yes" : "no"),
+           TR_TEXT("saved", saved ? "yes" : "no"));
+    if (fault != NULL) {
+        tr_health_set(&run->health, TR_HEALTH_FAILED, -1);
+        *err = *fault;
+        return err->code;
+    }
+    if (!drained || !saved) {
+        return TR_FAIL(
+            err, TR_ERR_INTERRUPTED, TR_STOP,
+            "shutdown: not everything was %s within tailrace.shutdown.timeout.ms = %" PRIu64
+            ": it will be sent again after the next start; raise the timeout",
+            drained ? "saved" : "delivered", run->config->shutdown_timeout_ms);
+    }
+    return TR_OK;
+}
+
+static void close_all(struct run *run)
+{
+    tr_pipeline_stop(&run->pipeline);
+    tr_runner_stop(&run->http_runner);
+    tr_runner_join(&run->http_runner);
+    tr_pipeline_deinit(&run->pipeline);
+    tr_wire_source_deinit(&run->wire);
+    tr_start_deinit(&run->start);
+    tr_http_close(run->http);
+    tr_runner_deinit(&run->http_runner);
+    tr_signals_close(&run->signals);
+    tr_reactor_close(run->http_reactor);
+    tr_reactor_close(run->service_reactor);
+    tr_reactor_close(run->main_reactor);
+    tr_metrics_close(run->metrics);
+    tr_config_close(run->config);
+    tr_mysql_library_close();
+}
+
+enum tr_code tr_command_run(struct tr_command_call *call, struct tr_error *err)
+{
+    static struct run run; /* one per process, and too large for the stack */
+
+    if (tr_command_load_config(call, TR_CONFIG_FOR_RUN, &run.config, err) != TR_OK) {
+        return err->code;
+    }
+    tr_log_setup((enum tr_log_level)run.config->log_level,
+                 run.config->log_json ? TR_LOG_JSON : TR_LOG_TEXT, STDERR_FILENO);
+    call->is_error_logged = true;
+    tr_config_log(run.config);
+    enum tr_code code = tr_mysql_library_open(err);
+    if (code == TR_OK) {
+        code = start_all(&run, err);
+    }
+    if (code == TR_OK) {
+        supervise(&run);
+        code = stop_all(&run, err);
+    }
+    close_all(&run);
+    return code;
+}

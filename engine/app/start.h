@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * What has to be known before the first byte of the log is asked for: the store's position, the
+ * server's facts, the tables, the streams. Everything here blocks, on the main thread, and gives up
+ * when a stop is asked for.
+ */
+#ifndef TR_ENGINE_APP_START_H
+#define TR_ENGINE_APP_START_H
+
+#include <stdbool.h>
+
+#include "engine/app/signals.h"
+#include "engine/config.h"
+#include "engine/fault.h"
+#include "engine/metrics.h"
+#include "engine/reactor.h"
+#include "offsets/identity.h"
+#include "offsets/position.h"
+#include "offsets/store.h"
+#include "stages/decode/plan.h"
+#include "stages/schema/catalog.h"
+#include "stages/schema/filter.h"
+#include "stages/ship/credentials.h"
+#include "stages/ship/endpoint.h"
+#include "stages/source/mysql_query.h"
+#include "stages/source/server_facts.h"
+#include "stages/stream.h"
+
+struct tr_start {
+    const struct tr_config *config;     /* borrowed */
+    struct tr_signals *signals;         /* borrowed */
+    struct tr_reactor *reactor;         /* borrowed: main's */
+    struct tr_reactor *service_reactor; /* borrowed: the store waits on it; main turns it until the
+                                           threads start */
+    int64_t deadline_ns;                /* until then a peer that does not answer is asked again */
+    bool read_only;                     /* no lock on the store, and nothing is written */
+    /* Made here, owned. */
+    struct tr_store store;
+    struct tr_mysql_query query;
+    struct tr_server_facts facts;
+    struct tr_gtid_sources *gtid_sources;
+    struct tr_filter *filter;
+    struct tr_streams *streams;
+    struct tr_catalog *catalog;
+    struct tr_encode_options encode;
+    struct tr_credentials_source *credentials;
+    struct tr_endpoint endpoint;
+    struct tr_saved_position position; /* where to begin; owns its GTID set */
+    struct tr_identity identity;       /* of the server as it is now */
+    char *stored_value;                /* owns: what the store had; NULL = nothing */
+    size_t stored_bytes;
+    bool counters_apply;  /* position's event and row counts are of this very server */
+    uint64_t fingerprint; /* of all captured tables */
+    uint32_t table_count;
+};
+
+/* Opens the configured store; connects to nothing yet. `fault`: raised when its lock is lost to
+ * another instance. */
+TR_NODISCARD enum tr_code tr_start_open_store(struct tr_start *start, struct tr_fault *fault,
+                                              struct tr_error *err);
+
+/* Loads it: both texts are the store's until its next command. Errors: TR_ERR_STATE, TR_ERR_LOCKED,
+ * TR_ERR_INTERRUPTED. */
+TR_NODISCARD enum tr_code
+tr_start_load_store(struct tr_start *start, struct tr_store_content *content, struct tr_error *err);
+
+/*
+ * Loads the store, looks at the server and its tables, decides where to begin. Errors: as named by
+ * the modules; TR_ERR_INTERRUPTED when a stop was asked for meanwhile.
+ */
+TR_NODISCARD enum tr_code tr_start_prepare(struct tr_start *start, uint32_t shipper_count,
+                                           struct tr_error *err);
+
+/* Only the names of the captured tables' streams, into `streams`. Errors: as above. */
+TR_NODISCARD enum tr_code tr_start_list_streams(struct tr_start *start, struct tr_error *err);
+
+/* Describes, and creates if so configured, the streams of the captured tables. */
+TR_NODISCARD enum tr_code tr_start_ensure_streams(struct tr_start *start, struct tr_error *err);
+
+/* Accepts a half-made start. */
+void tr_start_deinit(struct tr_start *start);
+
+#endif
