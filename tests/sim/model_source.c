@@ -12,7 +12,7 @@
 #define MAGIC_BYTES 4
 #define PACKET_BYTES_MAX 0xFFFFFFu
 #define BIG_ROW_BYTES_MIN 100000
-#define BIG_ROW_BYTES_SPAN 500000
+#define BIG_ROW_BYTES_SPAN 400000
 
 static const struct tr_writer_column columns[] = {
     {.name = "id", .type = TR_WRITER_INT},

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The simulated Kinesis: the transport port with faults from a seed, feeding the oracle.
+ *
+ * A call's fate is drawn when it is submitted: when it is applied (if at all), when it is answered,
+ * and with what. A call that the shipper gave up may still be applied, at most one request timeout
+ * after it was given up; that is what the engine is prepared for (design §7).
+ */
+#ifndef TR_TESTS_SIM_MODEL_KINESIS_H
+#define TR_TESTS_SIM_MODEL_KINESIS_H
+
+#include "stages/ship/transport.h"
+#include "tests/sim/oracle.h"
+#include "tests/support/binlog_writer.h"
+#include "tests/support/random.h"
+
+#define TR_MODEL_SLOTS_MAX 32
+#define TR_MODEL_LATE_MAX 64
+
+enum tr_model_fate {
+    TR_FATE_GOOD = 0,
+    TR_FATE_PARTIAL,       /* some entries fail with InternalFailure */
+    TR_FATE_THROTTLED,     /* some entries are throttled */
+    TR_FATE_REFUSED,       /* 400 ThrottlingException */
+    TR_FATE_ERROR,         /* 500, not applied */
+    TR_FATE_ERROR_APPLIED, /* 500, applied */
+    TR_FATE_LOST,          /* no answer, not applied */
+    TR_FATE_LOST_APPLIED,  /* no answer, applied */
+    TR_FATE_GARBAGE,       /* applied, 200 with nonsense */
+    TR_FATE_SHORT,         /* applied, 200 with an entry too few */
+    TR_FATE_HANG,          /* applied late, never answered */
+    TR_FATE_UNSENT,
+    TR_FATE_COUNT
+};
+
+struct tr_model_call {
+    bool active;
+    bool applied;
+    enum tr_model_fate fate;
+    uint32_t slot;
+    const char *operation;
+    struct tr_buffer body;   /* a copy: what is on the wire does not change any more */
+    struct tr_buffer answer; /* with padding */
+    int64_t apply_ns;
+    int64_t answer_ns;
+    int64_t timeout_ns;
+    uint64_t draw; /* seeds the choice of failing entries */
+};
+
+struct tr_model_kinesis;
+
+/* One shipper's transport: its slots are calls[first_slot] and following. */
+struct tr_model_port {
+    struct tr_transport transport;
+    struct tr_model_kinesis *kinesis;
+    uint32_t first_slot;
+    uint32_t slot_count;
+};
+
+#define TR_MODEL_PORTS_MAX 4
+
+struct tr_model_kinesis {
+    struct tr_model_port ports[TR_MODEL_PORTS_MAX];
+    struct tr_oracle *oracle; /* borrowed */
+    struct tr_random random;
+    uint32_t fault_permille; /* share of PutRecords calls with a fate other than good */
+    bool faults_on;
+    struct tr_model_call calls[TR_MODEL_SLOTS_MAX];
+    struct tr_model_call late[TR_MODEL_LATE_MAX]; /* given up, may still be applied */
+    int64_t now_ns;
+    uint64_t fates[TR_FATE_COUNT];
+};
+
+void tr_model_kinesis_init(struct tr_model_kinesis *kinesis, struct tr_oracle *oracle,
+                           uint64_t seed, uint32_t fault_permille);
+void tr_model_kinesis_deinit(struct tr_model_kinesis *kinesis);
+
+/* The transport of shipper `index`, with `slot_count` slots of its own. */
+struct tr_transport *tr_model_kinesis_port(struct tr_model_kinesis *kinesis, uint32_t index,
+                                           uint32_t slot_count);
+
+/* The process on the other side was killed: each call under way is applied now or never. */
+void tr_model_kinesis_kill(struct tr_model_kinesis *kinesis);
+
+#endif
