@@ -23,7 +23,7 @@
 #define TR_REQUEST_PAYLOAD_BYTES_MAX (10U * 1024 * 1024)  /* data + partition keys, before base64 */
 #define TR_REQUEST_PAYLOAD_BYTES_OLD (5U * 1024 * 1024)   /* while the stream's records are limited to 1 MiB */
 #define TR_REQUEST_BODY_BYTES_MAX (16U * 1024 * 1024)     /* 4/3 of the payload, 500 frames and escapes */
-#define TR_REQUEST_BODY_BYTES_KEPT (4U * 1024 * 1024)     /* stays resident between requests */
+#define TR_REQUEST_BODY_BYTES_KEPT (2U * 1024 * 1024)     /* stays resident between requests: 500 records of 2.5 KB */
 
 struct tr_request {
     uint8_t *body; /* owns: TR_REQUEST_BODY_BYTES_MAX mapped */

@@ -10,7 +10,7 @@
 #include "engine/log.h"
 #include "stages/ship/shipper_state.h"
 
-#define STEP_STREAMS 256 /* looked at per step: with more, they take turns */
+#define STEP_STREAMS 2048 /* looked at per step: with more, they take turns */
 #define STREAM_NAME_BYTES_MAX 128 /* Kinesis */
 
 static void take_defaults(struct tr_shipper_options *options);
@@ -63,6 +63,7 @@ static void take_defaults(struct tr_shipper_options *options)
     default_u32(&options->parallel_max, 4);
     default_u32(&options->batch_size_max, TR_REQUEST_RECORDS_MAX);
     default_u32(&options->request_bytes_max, TR_REQUEST_PAYLOAD_BYTES_MAX);
+    default_u32(&options->flight_bytes_max, 16 * 1024 * 1024);
     default_u32(&options->keys_max, 256 * 1024);
     default_u32(&options->streams_max, 1024);
     options->parking_bytes = options->parking_bytes == 0 ? 16 * 1024 * 1024 : options->parking_bytes;
@@ -149,8 +150,13 @@ static void add_terms(const struct tr_shipper *shipper, struct tr_memory_sum *su
     tr_memory_sum_add(sum, "shipper parking", (uint64_t)shipper->parking.page_count * TR_PARKING_PAGE_BYTES);
     tr_memory_sum_add(sum, "shipper streams", (uint64_t)options->streams_max * sizeof(*shipper->streams));
     tr_memory_sum_add(sum, "shipper buckets", (uint64_t)shipper->held_max * sizeof(*shipper->held));
+    /* Bodies: 4/3 of what may be out, a share for each slot and one large record; frames and keys; what is kept. */
+    const uint64_t payload_bytes = (uint64_t)options->flight_bytes_max +
+                                   (uint64_t)options->slot_count * TR_SHIPPER_SHARE_BYTES +
+                                   TR_REQUEST_PAYLOAD_BYTES_MAX;
     tr_memory_sum_add(sum, "shipper requests",
-                      (uint64_t)options->slot_count * (sizeof(*shipper->slots) + TR_REQUEST_BODY_BYTES_MAX));
+                      payload_bytes * 4 / 3 + (uint64_t)options->slot_count * (sizeof(*shipper->slots) +
+                                               TR_SHIPPER_SHARE_BYTES + TR_REQUEST_BODY_BYTES_KEPT));
     tr_memory_sum_add(sum, "shipper answers", tr_json_memory_bytes(TR_ANSWER_BYTES_MAX));
     tr_memory_sum_add(sum, "shipper control", ship_control_memory_bytes());
 }
@@ -276,7 +282,7 @@ bool ship_stream_ready(struct tr_shipper *shipper, uint32_t stream_id, int64_t n
     struct tr_error err;
 
     if (index >= shipper->options.streams_max) {
-        (void)TR_FAIL(&err, TR_ERR_MEMORY_LIMIT, TR_STOP, "more than %u streams: raise tailrace.streams.max",
+        (void)TR_FAIL(&err, TR_ERR_MEMORY_LIMIT, TR_STOP, "more than %u streams: capture fewer tables, or more into one stream",
                       shipper->options.streams_max * shipper->options.shipper_count);
         tr_fault_raise(shipper->options.fault, &err);
         return false;

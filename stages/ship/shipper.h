@@ -40,6 +40,7 @@
 #include "stages/stream.h"
 
 #define TR_SHIPPER_SLOTS_MAX 16
+#define TR_SHIPPER_SHARE_BYTES (1024U * 1024) /* a stream with nothing out may always send so much */
 #define TR_SHIPPER_HOT_RECORDS 64 /* a key with more queued is hot (design §7) */
 
 enum tr_order_hot { TR_ORDER_HOT_RELAX = 0, TR_ORDER_HOT_WAIT };
@@ -66,6 +67,7 @@ struct tr_shipper_options {
     uint32_t parallel_max;   /* requests at once per stream; 4 */
     uint32_t batch_size_max; /* records per request, 1..500; 500 */
     uint32_t request_bytes_max; /* payload per request; 10 MiB (5 while the stream's records are limited to 1 MiB) */
+    uint32_t flight_bytes_max;  /* payload of all requests out at once, a stream may take half of it; 16 MiB */
     uint32_t keys_max;       /* keys with records, or guarded; at least TR_SHIPPER_KEYS_MIN; 262,144 */
     uint32_t buckets_max;    /* that can be out to this shipper: slots of the ring `buckets` */
     uint32_t streams_max;    /* of this shipper; 1,024 */

@@ -3,6 +3,8 @@
 #include "engine/cover.h"
 #include "stages/ship/shipper_state.h"
 
+#define GRANT_BYTES_MIN (64U * 1024) /* a smaller further request is not worth its slot */
+
 enum packed {
     PACK_GOES_ON = 0, /* look at the next key */
     PACK_LANE_ENDS,   /* nothing more of this lane now */
@@ -10,6 +12,7 @@ enum packed {
 };
 
 static struct ship_slot *free_slot(struct tr_shipper *shipper);
+static uint32_t grant_bytes(const struct tr_shipper *shipper, const struct ship_stream *stream);
 static bool may_send(const struct tr_shipper *shipper, const struct ship_stream *stream, int64_t now_ns);
 static bool pack_lanes(struct tr_shipper *shipper, struct ship_slot *slot, int64_t now_ns);
 static void pack_suspects(struct tr_shipper *shipper, struct ship_slot *slot, int64_t now_ns);
@@ -34,6 +37,8 @@ uint32_t ship_send(struct tr_shipper *shipper, uint32_t stream_index, int64_t no
         slot->key_count = 0;
         slot->lanes_mask = 0;
         slot->is_suspect = may_send_suspects(stream, now_ns);
+        slot->is_large = false;
+        slot->payload_bytes_max = grant_bytes(shipper, stream);
         slot->is_partial = false;
         tr_request_begin(&slot->request, tr_span_of_text(stream->stream->name));
         if (slot->is_suspect) {
@@ -81,6 +86,21 @@ static uint32_t failing_slots(const struct tr_shipper *shipper)
     return count;
 }
 
+/* Payload that a request of this stream may have now. */
+static uint32_t grant_bytes(const struct tr_shipper *shipper, const struct ship_stream *stream)
+{
+    const uint64_t all_max = shipper->options.flight_bytes_max;
+    uint64_t bytes = all_max > shipper->flight_bytes ? all_max - shipper->flight_bytes : 0;
+
+    if (stream->flight_bytes + bytes > all_max / 2) {
+        bytes = all_max / 2 > stream->flight_bytes ? all_max / 2 - stream->flight_bytes : 0;
+    }
+    if (stream->flight_slots == 0 && bytes < TR_SHIPPER_SHARE_BYTES) {
+        bytes = TR_SHIPPER_SHARE_BYTES;
+    }
+    return bytes < stream->request_bytes_max ? (uint32_t)bytes : stream->request_bytes_max;
+}
+
 static bool may_send(const struct tr_shipper *shipper, const struct ship_stream *stream, int64_t now_ns)
 {
     const bool has_suspects = may_send_suspects(stream, now_ns);
@@ -102,10 +122,13 @@ static bool may_send(const struct tr_shipper *shipper, const struct ship_stream 
     if (has_suspects) {
         return true;
     }
+    if (stream->flight_slots > 0 && grant_bytes(shipper, stream) < GRANT_BYTES_MIN) {
+        TR_COVER("shipper.flight_bytes_out");
+        return false;
+    }
     /* Enough part-filled requests are out: wait for a full one, or for an answer. */
-    const uint64_t waiting_bytes = stream->queued_bytes - stream->flight_bytes;
-    return (stream->partial_slots < SHIP_PARTIAL_MAX || stream->lanes.ready_count >= shipper->options.batch_size_max ||
-            waiting_bytes >= stream->request_bytes_max);
+    return stream->partial_slots < SHIP_PARTIAL_MAX || stream->lanes.ready_count >= shipper->options.batch_size_max ||
+           stream->queued_bytes >= stream->flight_bytes + stream->request_bytes_max;
 }
 
 /* --- one key */
@@ -168,8 +191,12 @@ static enum packed pack_records(struct tr_shipper *shipper, struct ship_slot *sl
             ship_record_refused(shipper, stream, key_index, "its partition key has more than 256 characters");
             return PACK_GOES_ON;
         }
-        if (request->entry_count > 0 && request->payload_bytes + bytes > stream->request_bytes_max) {
-            return PACK_FULL;
+        if (request->payload_bytes + bytes > slot->payload_bytes_max) {
+            /* A record larger than what was granted goes alone, one at a time. */
+            if (request->entry_count > 0 || shipper->is_large_out) {
+                return PACK_FULL;
+            }
+            slot->is_large = true;
         }
         if (!tr_request_add(request, partition_key, tr_span_of(tr_record_value(record), record->value_bytes))) {
             if (request->entry_count > 0) {
@@ -292,6 +319,8 @@ static bool submit(struct tr_shipper *shipper, struct ship_slot *slot, int64_t n
     slot->timeout_ns = timeout_ns;
     stream->flight_slots++;
     stream->flight_bytes += slot->request.payload_bytes;
+    shipper->flight_bytes += slot->request.payload_bytes;
+    shipper->is_large_out = shipper->is_large_out || slot->is_large;
     stream->partial_slots += slot->is_partial;
     stream->is_suspect_out = stream->is_suspect_out || slot->is_suspect;
     stream->lanes.flight_mask |= slot->lanes_mask;
@@ -319,6 +348,8 @@ void ship_slot_free(struct tr_shipper *shipper, struct ship_slot *slot)
     slot->is_out = false;
     stream->flight_slots--;
     stream->flight_bytes -= slot->request.payload_bytes;
+    shipper->flight_bytes -= slot->request.payload_bytes;
+    shipper->is_large_out = shipper->is_large_out && !slot->is_large;
     stream->partial_slots -= slot->is_partial;
     if (slot->is_suspect) {
         stream->is_suspect_out = false;

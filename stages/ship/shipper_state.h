@@ -105,7 +105,9 @@ struct ship_slot {
     bool is_out;
     bool is_partial;
     bool is_suspect;
+    bool is_large; /* one record beyond the payload it was granted */
     uint32_t stream;
+    uint32_t payload_bytes_max; /* granted when packing began */
     uint64_t lanes_mask;
     int64_t sent_ns;
     int64_t timeout_ns;
@@ -157,6 +159,8 @@ struct tr_shipper {
     uint64_t acked_seq;  /* as published */
     bool is_stuck;       /* a bucket that cannot be taken; a fault was raised */
     bool is_collector_due;
+    uint64_t flight_bytes;         /* payload of all requests out */
+    bool is_large_out;             /* one of them is a large record beyond what was granted */
     uint64_t queued_now;           /* records unacknowledged */
     _Atomic uint64_t queued_count; /* the same, published at the end of each step */
     struct tr_answer answer;       /* of the request being settled */

@@ -460,6 +460,37 @@ static void a_large_record_waits_until_the_limit_is_known(void **state)
     assert_null(tr_fault_seen(&bench->fault));
 }
 
+static void what_is_out_at_once_is_bounded(void **state)
+{
+    static uint8_t value[2 * 1024 * 1024 + 500];
+    char key[32];
+    (void)state;
+    bench->options.flight_bytes_max = 1024 * 1024;
+    for (uint32_t s = 0; s < 3; s++) {
+        bench->stream[s]->is_denied = false;
+        bench->stream[s]->record_kib_max = 10240;
+        bench->stream[s]->request_bytes_max = 10 * 1024 * 1024;
+    }
+    start();
+    for (uint32_t i = 0; i < 12; i++) {
+        struct tr_fragment *unit = begin_unit(i % 3);
+        (void)snprintf(key, sizeof(key), "{\"id\":%u}", i);
+        add_bytes(unit, tr_span_of_text(key), tr_span_of(value, i % 2 == 0 ? sizeof(value) : 300 * 1024));
+        end_unit(unit);
+    }
+    uint64_t most_bytes = 0;
+    for (uint32_t i = 0; i < 600; i++) {
+        run_ms(5);
+        const uint64_t bytes = bench->shipper->flight_bytes;
+        most_bytes = bytes > most_bytes ? bytes : most_bytes;
+    }
+    assert_int_equal(bench->applied_count, 12);
+    assert_int_equal(bench->shipper->flight_bytes, 0);
+    /* What was granted, a share for each of two further streams, one large record. */
+    assert_true(most_bytes <= 1024 * 1024 + 2 * TR_SHIPPER_SHARE_BYTES + sizeof(value));
+    assert_true(most_bytes >= sizeof(value));
+}
+
 static void one_bad_record_is_found_by_halves(void **state)
 {
     char key[32];
@@ -757,6 +788,7 @@ int main(void)
         CASE(a_long_key_fails_by_name_when_told_to),
         CASE(a_record_over_the_limit_fails_by_name),
         CASE(a_large_record_waits_until_the_limit_is_known),
+        CASE(what_is_out_at_once_is_bounded),
         CASE(one_bad_record_is_found_by_halves),
         CASE(a_bad_record_of_a_hot_key_is_found_as_well),
         CASE(requests_shrink_when_the_service_says_too_large),
