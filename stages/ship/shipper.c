@@ -203,6 +203,8 @@ uint32_t tr_shipper_step(void *self, int64_t now_ns)
     work_count += ship_control_step(shipper, now_ns);
     work_count += visit_streams(shipper, now_ns);
     work_count += publish_acked(shipper);
+    /* Release, pairs with tr_shipper_queued_count(): who sees that nothing is queued sees the acked_seq of it as well. */
+    atomic_store_explicit(&shipper->queued_count, shipper->queued_now, memory_order_release);
     if (shipper->is_collector_due && shipper->options.returns_bell != NULL) {
         tr_doorbell_ring(shipper->options.returns_bell);
     }
@@ -227,8 +229,8 @@ bool tr_shipper_is_idle(const struct tr_shipper *shipper)
 
 uint64_t tr_shipper_queued_count(const struct tr_shipper *shipper)
 {
-    /* Relaxed: a hint, asked for again. */
-    return atomic_load_explicit(&shipper->queued_count, memory_order_relaxed);
+    /* Acquire, pairs with the step's release. */
+    return atomic_load_explicit(&shipper->queued_count, memory_order_acquire);
 }
 
 /* --- streams */
@@ -345,8 +347,6 @@ static bool publish_acked(struct tr_shipper *shipper)
     uint64_t acked_seq = shipper->routed_seq;
     void *slot;
 
-    /* Relaxed: own value; readers take a hint from it. */
-    atomic_store_explicit(&shipper->queued_count, shipper->queued_now, memory_order_relaxed);
     if (shipper->held_head != SHIP_NONE) {
         acked_seq = shipper->held[shipper->held_head].unit_seq - 1;
     } else if (tr_ring_peek(shipper->options.buckets, 1, &slot) > 0) {

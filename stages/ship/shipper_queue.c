@@ -243,6 +243,8 @@ uint32_t ship_take_buckets(struct tr_shipper *shipper, int64_t now_ns)
             break;
         }
         record_count += records;
+        /* Relaxed: the ring's release below publishes it, so that the records are seen in the ring or here. */
+        atomic_store_explicit(&shipper->queued_count, shipper->queued_now, memory_order_relaxed);
         tr_ring_release(shipper->options.buckets, 1);
         count++;
     }

@@ -162,7 +162,7 @@ struct tr_shipper {
     uint64_t flight_bytes;         /* payload of all requests out */
     bool is_large_out;             /* one of them is a large record beyond what was granted */
     uint64_t queued_now;           /* records unacknowledged */
-    _Atomic uint64_t queued_count; /* the same, published at the end of each step */
+    _Atomic uint64_t queued_count; /* the same, published when buckets are taken and at the end of each step */
     struct tr_answer answer;       /* of the request being settled */
     struct ship_control control;
 };
