@@ -6,7 +6,6 @@
 #include "engine/assert.h"
 #include "engine/cover.h"
 #include "engine/pool.h"
-#include "stages/decode/text.h"
 #include "stages/stream.h"
 
 #define EVENT_HEADER_BYTES 19
@@ -15,9 +14,9 @@
 /* Before and after image of the largest row, and the event's own bytes. */
 #define PIECE_OVERHEAD_BYTES (64u * 1024)
 
-_Static_assert(sizeof(((struct tr_chunk *)0)->slack) >= TR_TEXT_OVERREAD_BYTES,
+_Static_assert(sizeof(((struct tr_chunk *)0)->slack) >= TR_IMAGE_OVERREAD_BYTES,
                "text is read in blocks");
-_Static_assert(PIECE_OVERHEAD_BYTES > TR_TEXT_OVERREAD_BYTES, "text is read in blocks");
+_Static_assert(PIECE_OVERHEAD_BYTES > TR_IMAGE_OVERREAD_BYTES, "lengths are read as four bytes");
 
 /* Name and place of the open item, for messages; FORMAT_PLACE takes PLACE(decode). */
 #define FORMAT_PLACE "table %.*s.%.*s, rows event at %s:%" PRIu64
@@ -93,14 +92,14 @@ static enum tr_code gather_piece(struct tr_decode *decode, bool *is_whole, struc
         TR_COVER("decode.pieces");
         decode->piece_used_bytes = 0;
         decode->piece_event_bytes = chunk->event_bytes;
-        if (chunk->event_bytes > decode->piece_room_bytes - TR_TEXT_OVERREAD_BYTES) {
+        if (chunk->event_bytes > decode->piece_room_bytes - TR_IMAGE_OVERREAD_BYTES) {
             return TR_FAIL(err, TR_ERR_UNSUPPORTED, TR_STOP,
                            FORMAT_PLACE
                            " has %" PRIu64
                            " bytes: want at most %zu (twice tailrace.row.max.bytes); raise "
                            "tailrace.row.max.bytes or exclude the table",
                            PLACE(decode), chunk->event_bytes,
-                           decode->piece_room_bytes - TR_TEXT_OVERREAD_BYTES);
+                           decode->piece_room_bytes - TR_IMAGE_OVERREAD_BYTES);
         }
     }
     if (decode->piece_event_bytes == 0 ||
@@ -260,12 +259,13 @@ static enum tr_code fail_row(const struct tr_decode *decode, struct tr_error *er
 
 static enum tr_code fail_too_large(const struct tr_decode *decode, struct tr_error *err)
 {
-    return TR_FAIL(err, TR_ERR_SINK_RECORD, TR_STOP,
-                   FORMAT_PLACE ", row %" PRIu32
-                                ": its record is larger than the sink takes (%" PRIu64
-                                " bytes): raise the "
-                                "stream's record limit, or exclude the table",
-                   PLACE(decode), decode->row.number, decode->row.plan->options.record_bytes_max);
+    const uint64_t limit = decode->row.plan->options.record_bytes_max;
+
+    return TR_FAIL(
+        err, TR_ERR_SINK_RECORD, TR_STOP,
+        FORMAT_PLACE ", row %" PRIu32 ": its record is larger than the sink takes (%" PRIu64
+                     " bytes): raise the stream's record limit, or exclude the table",
+        PLACE(decode), decode->row.number, limit != 0 ? limit : decode->row.fragment->room_bytes);
 }
 
 /* Moves past a row that is not wanted. */

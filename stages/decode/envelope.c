@@ -2,7 +2,7 @@
 #include "stages/decode/envelope.h"
 
 #include "engine/assert.h"
-#include "stages/decode/text.h"
+#include "engine/json_write.h"
 
 #define PUT(out, literal)                                                                          \
     (memcpy((out), (literal), sizeof(literal) - 1), (out) + sizeof(literal) - 1)
@@ -27,12 +27,10 @@ static uint8_t *put_times(uint8_t *out, int64_t unix_ns)
 
 void tr_envelope_begin_unit(struct tr_envelope *envelope, const struct tr_unit *unit)
 {
-    uint8_t padded[TR_BINLOG_NAME_BYTES_MAX + 1 + TR_TEXT_OVERREAD_BYTES] = {0};
     const size_t bytes = strnlen(unit->file, TR_BINLOG_NAME_BYTES_MAX);
     uint8_t *out = PUT(envelope->file, ",\"file\":\"");
 
-    memcpy(padded, unit->file, bytes);
-    out = tr_text_put_utf8(out, out + bytes * 6, padded, bytes);
+    out += tr_json_escape(out, tr_span_of(unit->file, bytes));
     out = PUT(out, "\",\"pos\":");
     envelope->file_bytes = (uint32_t)(out - envelope->file);
     envelope->times_bytes =

@@ -156,11 +156,10 @@ static inline uint8_t *put_double(uint8_t *out, const uint8_t *in)
     return tr_real_put_double(out, real);
 }
 
-/* Whether `bytes` more may be written in front of the limit's reserve; else `run` is out of room.
- */
+/* Whether `bytes` more may be written; else the image is out of room. */
 static inline bool has_room(const struct tr_image_run *run, const uint8_t *out, size_t bytes)
 {
-    return out <= run->limit && bytes <= (size_t)(run->limit - out);
+    return tr_text_has_room(out, run->limit, bytes);
 }
 
 static uint8_t *put_enum(const struct value *value, uint8_t *out, const uint8_t *in)
@@ -214,7 +213,7 @@ static uint8_t *put_blob(const struct value *value, uint8_t *out, struct tr_span
     const size_t full_bytes =
         blob.bytes < value->column->full_bytes ? value->column->full_bytes : blob.bytes;
 
-    if (!has_room(value->run, out, tr_blob_base64_bytes(full_bytes) + 2)) {
+    if (!has_room(value->run, out, tr_base64_encoded_bytes(full_bytes) + 2)) {
         return NULL;
     }
     *out++ = '"';
@@ -270,7 +269,7 @@ static uint8_t *put_geometry(const struct value *value, uint8_t *out, struct tr_
         return fail_value(value->run,
                           is_point ? "its bytes are no point" : "its bytes are no geometry");
     }
-    if (!has_room(value->run, out, tr_blob_base64_bytes(raw.bytes) + 128)) {
+    if (!has_room(value->run, out, tr_base64_encoded_bytes(raw.bytes) + 128)) {
         return NULL;
     }
     if (is_point) {
@@ -327,19 +326,19 @@ static inline uint8_t *put_sized(const struct value *value, uint8_t *out, struct
     switch ((enum tr_column_op)value->column->op) {
     case TR_OP_TEXT_UTF8:
         *out++ = '"';
-        out = tr_text_put_utf8(out, limit, raw.data, raw.bytes);
+        out = tr_text_put_utf8(out, limit, raw);
         break;
     case TR_OP_TEXT_LATIN1:
         *out++ = '"';
-        out = tr_text_put_latin1(out, limit, raw.data, raw.bytes);
+        out = tr_text_put_latin1(out, limit, raw);
         break;
     case TR_OP_TEXT_ASCII:
         *out++ = '"';
-        out = tr_text_put_ascii(out, limit, raw.data, raw.bytes);
+        out = tr_text_put_ascii(out, limit, raw);
         break;
     case TR_OP_TEXT_BINARY:
         *out++ = '"';
-        out = tr_text_put_binary(out, limit, raw.data, raw.bytes);
+        out = tr_text_put_binary(out, limit, raw);
         break;
     case TR_OP_BLOB:
     case TR_OP_BLOB_PADDED:
@@ -427,7 +426,7 @@ static inline bool take_sized(struct tr_image_run *run, uint32_t prefix_bytes, s
     if (TR_UNLIKELY(left < prefix_bytes)) {
         return false;
     }
-    /* Reads behind the prefix, never behind the slack. */
+    /* Up to three bytes behind the prefix: they are the event's, or its buffer's slack. */
     const uint32_t bytes =
         tr_load_u32(run->in) & (uint32_t)(UINT64_C(0xFFFFFFFF) >> (32 - 8 * prefix_bytes));
     if (TR_UNLIKELY(left - prefix_bytes < bytes)) {

@@ -16,7 +16,8 @@
 #include "stages/decode/outcome.h"
 #include "stages/decode/plan_layout.h"
 
-#define TR_IMAGE_SLACK_BYTES TR_JSON_SLACK_BYTES /* writing may go this far past `limit` */
+#define TR_IMAGE_OVERREAD_BYTES 8                       /* a chunk has slack, and so has a piece */
+#define TR_IMAGE_SLACK_BYTES TR_JSON_BINARY_SLACK_BYTES /* writing may go this far past `limit` */
 
 /* The text of each key column inside the encoded image. */
 struct tr_image_key {
@@ -27,7 +28,7 @@ struct tr_image_key {
 struct tr_image_run {
     const struct tr_plan *plan;
     const uint8_t *in;     /* next byte of the event; moved past the image */
-    const uint8_t *in_end; /* TR_TEXT_OVERREAD_BYTES behind it are readable */
+    const uint8_t *in_end; /* TR_IMAGE_OVERREAD_BYTES behind it are readable */
     const uint8_t *limit;
     uint32_t bad_column;    /* after BAD: where; column_count = the null bitmap */
     const char *bad_reason; /* after BAD: what is wrong with it */

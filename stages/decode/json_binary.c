@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "stages/decode/json_binary.h"
 
+#include <math.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -13,8 +14,8 @@
 #include "stages/decode/temporal.h"
 #include "stages/decode/text.h"
 
-_Static_assert(TR_JSON_SLACK_BYTES >= TR_TEXT_SLACK_BYTES + TR_REAL_PLAIN_BYTES_MAX + 32,
-               "a name and a double in plain notation fit the slack");
+_Static_assert(TR_JSON_BINARY_SLACK_BYTES >= TR_REAL_PLAIN_BYTES_MAX + 64,
+               "a double in plain notation and what stands around it fit the slack");
 
 /* Source: mysql-binlog.md §4.5. */
 enum json_type {
@@ -92,7 +93,7 @@ static enum tr_write_outcome open_container(struct writer *writer, uint8_t type,
 
 static enum tr_write_outcome put_string(struct writer *writer, struct tr_span text)
 {
-    uint8_t *out = tr_text_put_nested(put_quote(writer->out), writer->limit, text.data, text.bytes);
+    uint8_t *out = tr_text_put_nested(put_quote(writer->out), writer->limit, text);
     if (out == NULL) {
         return TR_WRITE_NO_ROOM;
     }
@@ -187,7 +188,7 @@ static enum tr_write_outcome put_opaque(struct writer *writer, struct tr_span pa
     }
     TR_COVER("decode.json_opaque");
     if (writer->out > writer->limit ||
-        tr_blob_base64_bytes(content.bytes) > (size_t)(writer->limit - writer->out)) {
+        tr_base64_encoded_bytes(content.bytes) > (size_t)(writer->limit - writer->out)) {
         return TR_WRITE_NO_ROOM;
     }
     writer->out =
@@ -234,6 +235,9 @@ static enum tr_write_outcome put_number(struct writer *writer, uint8_t type, con
         break;
     default: /* JSON_DOUBLE */
         memcpy(&real, in, sizeof(real));
+        if (!isfinite(real)) {
+            return TR_WRITE_BAD; /* JSON has no such number */
+        }
         out = tr_real_put_json(out, real);
         break;
     }

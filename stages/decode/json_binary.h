@@ -21,11 +21,11 @@
 #define TR_JSON_BINARY_DEPTH_MAX 100 /* the server's own limit */
 
 /*
- * Writes the document from `*out` on and moves `*out` to its end; room and readable bytes after the
- * input as in text.h, but up to TR_JSON_SLACK_BYTES past `limit`. BAD: not a document (offsets
+ * Writes the document from `*out` on and moves `*out` to its end. Room as in text.h, but numbers
+ * and brackets may go up to TR_JSON_BINARY_SLACK_BYTES past `limit`. BAD: not a document (offsets
  * outside it, unknown types, too deep).
  */
-#define TR_JSON_SLACK_BYTES 1536
+#define TR_JSON_BINARY_SLACK_BYTES 1280
 enum tr_write_outcome tr_json_binary_put(uint8_t **out, const uint8_t *limit,
                                          struct tr_span document);
 

@@ -4,11 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/json_write.h"
 #include "stages/decode/blob.h"
 #include "stages/decode/digits.h"
-#include "stages/decode/text.h"
-
-#define ESCAPED_BYTES_MAX 6 /* \u0001 */
 
 void tr_plan_text_deinit(struct tr_plan_text *text)
 {
@@ -61,20 +59,14 @@ void tr_plan_text_add_number(struct tr_plan_text *text, int64_t number)
 
 void tr_plan_text_add_json(struct tr_plan_text *text, struct tr_span utf8)
 {
-    if (utf8.bytes > TR_PLAN_TEXT_BYTES_MAX / (ESCAPED_BYTES_MAX + 1)) {
+    if (utf8.bytes > TR_PLAN_TEXT_BYTES_MAX / TR_JSON_ESCAPE_FACTOR) {
         text->refused = true;
         return;
     }
-    /* Behind the widest result lies a copy of the input, since reading overruns it. */
-    const size_t widest = utf8.bytes * ESCAPED_BYTES_MAX + TR_TEXT_SLACK_BYTES;
-    uint8_t *at = tr_plan_text_reserve(text, widest + utf8.bytes + TR_TEXT_OVERREAD_BYTES);
-    if (at == NULL || utf8.bytes == 0) {
-        return;
+    uint8_t *at = tr_plan_text_reserve(text, utf8.bytes * TR_JSON_ESCAPE_FACTOR);
+    if (at != NULL && utf8.bytes != 0) {
+        text->used += tr_json_escape(at, utf8);
     }
-    memcpy(at + widest, utf8.data, utf8.bytes);
-    const uint8_t *end =
-        tr_text_put_utf8(at, at + utf8.bytes * ESCAPED_BYTES_MAX, at + widest, utf8.bytes);
-    text->used += (size_t)(end - at);
 }
 
 void tr_plan_text_add_quoted(struct tr_plan_text *text, struct tr_span utf8)
@@ -87,7 +79,7 @@ void tr_plan_text_add_quoted(struct tr_plan_text *text, struct tr_span utf8)
 void tr_plan_text_add_base64(struct tr_plan_text *text, const uint8_t *raw, size_t bytes)
 {
     tr_plan_text_add(text, "\"");
-    uint8_t *at = tr_plan_text_reserve(text, tr_blob_base64_bytes(bytes));
+    uint8_t *at = tr_plan_text_reserve(text, tr_base64_encoded_bytes(bytes));
     if (at != NULL) {
         text->used += (size_t)(tr_blob_put_base64(at, raw, bytes) - at);
     }

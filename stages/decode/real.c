@@ -185,9 +185,6 @@ uint8_t *tr_real_put_json(uint8_t *out, double value)
 {
     struct digits digits;
 
-    if (TR_UNLIKELY(!isfinite(value))) {
-        return put_not_finite(out, value);
-    }
     const double magnitude = fabs(value);
     if (magnitude == 0 || !double_digits(&digits, magnitude)) {
         return tr_real_put_double(out, value);

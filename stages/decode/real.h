@@ -24,7 +24,8 @@ uint8_t *tr_real_put_float(uint8_t *out, float value);
 
 /*
  * The variant inside JSON documents: as tr_real_put_double, but what would have an exponent is the
- * exact binary value in plain notation (contract §2.6). At most TR_REAL_PLAIN_BYTES_MAX bytes.
+ * exact binary value in plain notation (contract §2.6). Finite numbers only. At most
+ * TR_REAL_PLAIN_BYTES_MAX bytes.
  */
 uint8_t *tr_real_put_json(uint8_t *out, double value);
 
