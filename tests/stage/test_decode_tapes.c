@@ -172,6 +172,7 @@ int main(void)
         TAPE("mariadb_types_own"),
         TAPE("mariadb_types_text"),
         TAPE("mariadb_keys"),
+        TAPE("mariadb_old_temporals"),
         TAPE("types_numeric_schemas"),
         TAPE("types_temporal_schemas"),
         TAPE("types_text_schemas"),
