@@ -110,10 +110,16 @@ static int64_t identify(const struct tr_oracle_key *key, struct tr_span data)
                 return i;
             }
         }
+        /* Of a hot key, entries of one request may show without those before them: an unseen one first, else any. */
+        int64_t seen = -1;
         for (int64_t i = 0; key->is_hot && i < key->item_count; i++) {
             if (key->items[i].op == TR_ORACLE_TOMBSTONE && !key->items[i].seen) {
                 return i;
             }
+            seen = key->items[i].op == TR_ORACLE_TOMBSTONE && i <= key->last ? i : seen;
+        }
+        if (seen >= 0) {
+            return seen;
         }
         return -1;
     }

@@ -13,7 +13,7 @@
 #include "engine/metrics.h"
 #include "engine/pool.h"
 
-static char text[262144];
+static char text[1048576];
 
 static struct tr_metrics *open_metrics(uint32_t blocks_max)
 {
@@ -95,7 +95,7 @@ static void scrape_in_parts_equals_the_whole(void **state)
         tr_metric_set(block, TR_METRIC_RECORDS_ACKED, (uint64_t)i);
     }
     write_all(metrics);
-    static char parts[262144];
+    static char parts[1048576];
     char part[TR_METRICS_PART_BYTES_MIN];
     struct tr_metrics_cursor cursor = {0};
     size_t at = 0;
