@@ -2,6 +2,7 @@
 #include "tests/support/binlog_writer.h"
 
 #include <stdlib.h>
+#include <time.h>
 #include <zlib.h>
 
 #include "engine/assert.h"
@@ -177,25 +178,33 @@ void tr_binlog_writer_query(struct tr_binlog_writer *writer, const char *databas
     end_event(writer);
 }
 
+static bool is_number(enum tr_writer_type type)
+{
+    return type == TR_WRITER_INT || type == TR_WRITER_BIGINT || type == TR_WRITER_DOUBLE ||
+           type == TR_WRITER_DECIMAL;
+}
+
 static void append_metadata(struct tr_binlog_writer *writer, const struct tr_writer_table *table)
 {
     struct tr_buffer *out = &writer->out;
-    uint8_t signs = 0;
+    uint8_t signs[512] = {0};
     uint32_t number_count = 0;
     uint32_t text_count = 0;
     for (uint32_t i = 0; i < table->column_count; i++) {
-        const bool is_number =
-            table->columns[i].type == TR_WRITER_INT || table->columns[i].type == TR_WRITER_BIGINT;
-        if (is_number) {
-            TR_ASSERT(number_count < 8);
-            signs = (uint8_t)(signs | (table->columns[i].is_unsigned ? 0x80 >> number_count : 0));
+        const struct tr_writer_column *column = &table->columns[i];
+        if (is_number(column->type)) {
+            signs[number_count / 8] =
+                (uint8_t)(signs[number_count / 8] |
+                          (column->is_unsigned ? 0x80 >> number_count % 8 : 0));
             number_count++;
-        } else {
+        } else if (column->type != TR_WRITER_DATETIME) {
             text_count++;
         }
     }
     if (number_count > 0) {
-        tr_buffer_append(out, (const uint8_t[]){1, 1, signs}, 3); /* SIGNEDNESS */
+        tr_buffer_append_uint(out, 1, 1); /* SIGNEDNESS */
+        tr_buffer_append_lenenc(out, (number_count + 7) / 8);
+        tr_buffer_append(out, signs, (number_count + 7) / 8);
     }
     if (text_count > 0) {
         tr_buffer_append(out, (const uint8_t[]){2, 1, 45}, 3); /* DEFAULT_CHARSET utf8mb4 */
@@ -220,10 +229,10 @@ static void append_metadata(struct tr_binlog_writer *writer, const struct tr_wri
 void tr_binlog_writer_table_map(struct tr_binlog_writer *writer,
                                 const struct tr_writer_table *table)
 {
-    static const uint8_t wire_types[] = {[TR_WRITER_INT] = 3,
-                                         [TR_WRITER_BIGINT] = 8,
-                                         [TR_WRITER_VARCHAR] = 15,
-                                         [TR_WRITER_TEXT] = 252};
+    static const uint8_t wire_types[] = {
+        [TR_WRITER_INT] = 3,      [TR_WRITER_BIGINT] = 8, [TR_WRITER_VARCHAR] = 15,
+        [TR_WRITER_TEXT] = 252,   [TR_WRITER_DOUBLE] = 5, [TR_WRITER_DECIMAL] = 246,
+        [TR_WRITER_DATETIME] = 18};
     struct tr_buffer *out = &writer->out;
     struct tr_buffer meta = {0};
     uint8_t nullable[512] = {0};
@@ -243,6 +252,12 @@ void tr_binlog_writer_table_map(struct tr_binlog_writer *writer,
             tr_buffer_append_uint(&meta, column->bytes_max, 2);
         } else if (column->type == TR_WRITER_TEXT) {
             tr_buffer_append_uint(&meta, 4, 1);
+        } else if (column->type == TR_WRITER_DOUBLE) {
+            tr_buffer_append_uint(&meta, sizeof(double), 1);
+        } else if (column->type == TR_WRITER_DECIMAL) {
+            tr_buffer_append(&meta, (const uint8_t[]){18, 2}, 2);
+        } else if (column->type == TR_WRITER_DATETIME) {
+            tr_buffer_append_uint(&meta, 0, 1);
         }
         if (column->nullable) {
             nullable[i / 8] = (uint8_t)(nullable[i / 8] | 1u << i % 8);
@@ -281,6 +296,69 @@ void tr_binlog_writer_rows_begin(struct tr_binlog_writer *writer,
     }
 }
 
+static void append_big_endian(struct tr_buffer *out, uint64_t value, size_t count)
+{
+    for (size_t i = count; i > 0; i--) {
+        tr_buffer_append_uint(out, value >> 8 * (i - 1) & 0xFF, 1);
+    }
+}
+
+/* DECIMAL(18,2): 7 and 9 digits in four bytes each, 2 in one; negative ones inverted, the sign bit
+ * flipped. Source: mysql-binlog reference §3.13, strings/decimal.cc. */
+static void append_decimal(struct tr_buffer *out, int64_t hundredths)
+{
+    const uint64_t all = (uint64_t)(hundredths < 0 ? -hundredths : hundredths);
+    const uint64_t flip = hundredths < 0 ? UINT64_MAX : 0;
+    const uint64_t whole = all / 100;
+    append_big_endian(out, ((whole / 1000000000) ^ flip) ^ UINT64_C(0x80000000), 4);
+    append_big_endian(out, whole % 1000000000 ^ flip, 4);
+    append_big_endian(out, all % 100 ^ flip, 1);
+}
+
+/* DATETIME2(0): five bytes, big-endian. Source: mysql-binlog reference §3.13. */
+static void append_datetime(struct tr_buffer *out, int64_t unix_s)
+{
+    const time_t seconds = (time_t)unix_s;
+    struct tm at = {0};
+    const struct tm *parts = gmtime_r(&seconds, &at);
+    TR_ASSERT(parts != NULL);
+    const uint64_t day =
+        (uint64_t)((at.tm_year + 1900) * 13 + at.tm_mon + 1) << 5 | (uint64_t)at.tm_mday;
+    const uint64_t time = (uint64_t)(at.tm_hour << 12 | at.tm_min << 6 | at.tm_sec);
+    append_big_endian(out, (day << 17 | time) ^ UINT64_C(0x8000000000), 5);
+}
+
+static void append_value(struct tr_buffer *out, const struct tr_writer_column *column,
+                         const struct tr_writer_value *value)
+{
+    const double real = (double)value->number;
+    switch (column->type) {
+    case TR_WRITER_INT:
+        tr_buffer_append_uint(out, (uint64_t)value->number, 4);
+        break;
+    case TR_WRITER_BIGINT:
+        tr_buffer_append_uint(out, (uint64_t)value->number, 8);
+        break;
+    case TR_WRITER_DOUBLE:
+        tr_buffer_append(out, &real, sizeof(real));
+        break;
+    case TR_WRITER_DECIMAL:
+        append_decimal(out, value->number);
+        break;
+    case TR_WRITER_DATETIME:
+        append_datetime(out, value->number);
+        break;
+    case TR_WRITER_VARCHAR:
+        tr_buffer_append_uint(out, value->text.bytes, column->bytes_max > 255 ? 2 : 1);
+        tr_buffer_append(out, value->text.data, value->text.bytes);
+        break;
+    case TR_WRITER_TEXT:
+        tr_buffer_append_uint(out, value->text.bytes, 4);
+        tr_buffer_append(out, value->text.data, value->text.bytes);
+        break;
+    }
+}
+
 void tr_binlog_writer_image(struct tr_binlog_writer *writer, const struct tr_writer_table *table,
                             const struct tr_writer_value *values)
 {
@@ -292,25 +370,8 @@ void tr_binlog_writer_image(struct tr_binlog_writer *writer, const struct tr_wri
     }
     tr_buffer_append(&writer->out, nulls, (table->column_count + 7) / 8);
     for (uint32_t i = 0; i < table->column_count; i++) {
-        if (values[i].is_null) {
-            continue;
-        }
-        switch (table->columns[i].type) {
-        case TR_WRITER_INT:
-            tr_buffer_append_uint(&writer->out, (uint64_t)values[i].number, 4);
-            break;
-        case TR_WRITER_BIGINT:
-            tr_buffer_append_uint(&writer->out, (uint64_t)values[i].number, 8);
-            break;
-        case TR_WRITER_VARCHAR:
-            tr_buffer_append_uint(&writer->out, values[i].text.bytes,
-                                  table->columns[i].bytes_max > 255 ? 2 : 1);
-            tr_buffer_append(&writer->out, values[i].text.data, values[i].text.bytes);
-            break;
-        case TR_WRITER_TEXT:
-            tr_buffer_append_uint(&writer->out, values[i].text.bytes, 4);
-            tr_buffer_append(&writer->out, values[i].text.data, values[i].text.bytes);
-            break;
+        if (!values[i].is_null) {
+            append_value(&writer->out, &table->columns[i], &values[i]);
         }
     }
 }

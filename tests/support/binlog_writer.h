@@ -28,7 +28,15 @@ void tr_buffer_append_uint(struct tr_buffer *buffer, uint64_t value, size_t coun
 void tr_buffer_append_lenenc(struct tr_buffer *buffer, uint64_t value);
 void tr_buffer_free(struct tr_buffer *buffer);
 
-enum tr_writer_type { TR_WRITER_INT, TR_WRITER_BIGINT, TR_WRITER_VARCHAR, TR_WRITER_TEXT };
+enum tr_writer_type {
+    TR_WRITER_INT,
+    TR_WRITER_BIGINT,
+    TR_WRITER_VARCHAR,
+    TR_WRITER_TEXT,
+    TR_WRITER_DOUBLE,
+    TR_WRITER_DECIMAL,  /* DECIMAL(18,2); the number is in hundredths, below 10^18 */
+    TR_WRITER_DATETIME, /* without fraction; the number is in seconds since 1970 */
+};
 
 struct tr_writer_column {
     const char *name;
@@ -50,7 +58,7 @@ struct tr_writer_table {
 /* One column's value in a row image. */
 struct tr_writer_value {
     bool is_null;
-    int64_t number;
+    int64_t number; /* see enum tr_writer_type; DOUBLE: a whole number */
     struct tr_span text;
 };
 
