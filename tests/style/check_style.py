@@ -22,7 +22,7 @@ ARROWS = {
     "offsets": ("engine", "offsets"),
     "stages": ("engine", "offsets", "stages"),
     "engine/app": ("engine", "offsets", "stages", "engine/app"),
-    "bench": ("engine", "offsets", "stages", "bench"),
+    "bench": ("engine", "offsets", "stages", "bench", "tests"),
 }
 
 BANNED_CALLS = re.compile(
