@@ -2,7 +2,7 @@
 /*
  * A fragment: a fixed buffer of encoded records, indexed per stream.
  *
- *   bytes:  [key][value][key][value]...        ->  grows up
+ *   bytes:  [value][key][value][key]...        ->  grows up; a tombstone shares the key before it
  *           ...[record 2][record 1][record 0]  <-  the index grows down from the end
  *   groups: per stream in it: first and last record (linked by `next`), counts
  *

@@ -194,6 +194,7 @@ static enum tr_code build(struct tr_plan *plan, struct tr_error *err)
                        (int)table->name.bytes, (const char *)table->name.data,
                        TR_PLAN_TEXT_BYTES_MAX);
     }
+    tr_plan_text_shrink(&plan->text);
     const uint32_t source_bytes =
         plan->source[0].bytes + plan->source[1].bytes + plan->source[2].bytes;
     if (source_bytes > TR_PLAN_SOURCE_BYTES_MAX / 2) {

@@ -35,6 +35,17 @@ uint8_t *tr_plan_text_reserve(struct tr_plan_text *text, size_t bytes)
     return text->bytes + text->used;
 }
 
+void tr_plan_text_shrink(struct tr_plan_text *text)
+{
+    const size_t room = text->used + TR_PLAN_TEXT_SLACK_BYTES;
+    uint8_t *shrunk = text->room > room ? realloc(text->bytes, room) : NULL;
+
+    if (shrunk != NULL) {
+        text->bytes = shrunk;
+        text->room = room;
+    }
+}
+
 void tr_plan_text_add_span(struct tr_plan_text *text, struct tr_span raw)
 {
     uint8_t *at = tr_plan_text_reserve(text, raw.bytes);

@@ -28,6 +28,8 @@ void tr_plan_text_deinit(struct tr_plan_text *text);
 /* Room for `bytes` more behind `used`, or NULL (refused). The caller fills them and moves `used`.
  */
 uint8_t *tr_plan_text_reserve(struct tr_plan_text *text, size_t bytes);
+/* Gives back the room that was not used; places stay. */
+void tr_plan_text_shrink(struct tr_plan_text *text);
 void tr_plan_text_add(struct tr_plan_text *text, const char *raw);
 void tr_plan_text_add_span(struct tr_plan_text *text, struct tr_span raw);
 void tr_plan_text_add_number(struct tr_plan_text *text, int64_t number);
