@@ -210,15 +210,18 @@ static void take_unit(struct rig *rig, struct tr_unit *unit)
     assert_int_equal(unit->magic, TR_UNIT_MAGIC);
     assert_int_equal(unit->seq, rig->taken_count + 1);
     uint32_t marks = 0;
+    uint32_t mark = UINT32_MAX;
     for (uint32_t i = 0; i < unit->item_count; i++) {
-        note_item(rig, unit, &unit->items[i]);
+        mark = unit->items[i].is_record_mark ? rig->item_count : mark;
         marks += unit->items[i].is_record_mark;
+        note_item(rig, unit, &unit->items[i]);
     }
     assert_int_equal(marks, unit->position.has_record);
     assert_true(rig->taken_count < RIG_UNITS_MAX);
     rig->taken[rig->taken_count++] = (struct rig_unit){.position = unit->position,
                                                        .decoder = unit->decoder,
                                                        .item_end = rig->item_count,
+                                                       .item_mark = mark,
                                                        .is_end = unit->is_end};
     if (unit->chunk_last) {
         if (unit->chunk->home == TR_HOME_INGEST) {
@@ -293,6 +296,24 @@ void rig_send(struct rig *rig, struct tr_chunk *chunk)
     struct tr_chunk **slot = tr_ring_claim_one(&rig->chunks);
     *slot = chunk;
     tr_ring_publish(&rig->chunks, 1);
+}
+
+void rig_feed_dump_head(struct rig *rig, const char *file, uint64_t pos,
+                        struct tr_span format_description)
+{
+    uint8_t rotate[TR_EVENT_HEADER_BYTES + 8 + 64] = {0};
+    const size_t name_bytes = strlen(file);
+    const uint32_t event_bytes = (uint32_t)(TR_EVENT_HEADER_BYTES + 8 + name_bytes);
+
+    assert_in_range(name_bytes, 1, 64);
+    rotate[4] = TR_EVENT_ROTATE;
+    rotate[5] = 7; /* server id */
+    memcpy(rotate + 9, &event_bytes, sizeof(event_bytes));
+    rotate[17] = TR_EVENT_FLAG_ARTIFICIAL;
+    memcpy(rotate + TR_EVENT_HEADER_BYTES, &pos, sizeof(pos));
+    memcpy(rotate + TR_EVENT_HEADER_BYTES + 8, file, name_bytes);
+    rig_feed(rig, tr_span_of(rotate, event_bytes), TR_CHUNK_BYTES);
+    rig_feed(rig, format_description, TR_CHUNK_BYTES);
 }
 
 void rig_send_empty(struct rig *rig, enum tr_chunk_kind kind)

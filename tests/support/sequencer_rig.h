@@ -34,7 +34,8 @@ struct rig_item {
 struct rig_unit {
     struct tr_unit_position position;
     uint32_t decoder;
-    uint32_t item_end; /* items up to it lie in this unit or before */
+    uint32_t item_end;  /* items up to it lie in this unit or before */
+    uint32_t item_mark; /* the item with is_record_mark, if has_record */
     bool is_end;
 };
 
@@ -95,6 +96,10 @@ void rig_send(struct rig *rig, struct tr_chunk *chunk);
 /* Sends whole events (no frames), cut into chunks of at most `chunk_bytes` at event boundaries,
  * larger ones in pieces; runs. */
 void rig_feed(struct rig *rig, struct tr_span events, size_t chunk_bytes);
+/* What a server sends before a dump from that place: an artificial ROTATE, the file's
+ * FORMAT_DESCRIPTION. */
+void rig_feed_dump_head(struct rig *rig, const char *file, uint64_t pos,
+                        struct tr_span format_description);
 /* TR_CHUNK_END, TR_CHUNK_LINK_DOWN; runs. */
 void rig_send_empty(struct rig *rig, enum tr_chunk_kind kind);
 /* The last resume point, or NULL when none came since the last call. */
