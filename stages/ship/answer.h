@@ -18,7 +18,7 @@
 #include "stages/ship/classify.h"
 #include "stages/ship/request.h"
 
-#define TR_ANSWER_BYTES_MAX (512U * 1024) /* the transport takes fewer; a longer one is not believed */
+#define TR_ANSWER_BYTES_MAX ((size_t)512 * 1024) /* the transport takes fewer; a longer one is not believed */
 #define TR_ANSWER_RULES_MAX 8 /* different error codes told apart in one answer; more: as the last one */
 
 struct tr_answer {

@@ -20,7 +20,7 @@
 #include "engine/error.h"
 #include "stages/fragment.h"
 
-#define TR_PARKING_PAGE_BYTES (256U * 1024)
+#define TR_PARKING_PAGE_BYTES ((size_t)256 * 1024)
 #define TR_PARKING_PAGES_MAX 4096U /* 1 GiB */
 
 struct tr_parking {

@@ -94,7 +94,7 @@ static enum tr_code check_options(const struct tr_shipper_options *options, stru
                        options->batch_size_max, TR_REQUEST_RECORDS_MAX);
     }
     if (options->request_bytes_max > TR_REQUEST_PAYLOAD_BYTES_MAX) {
-        return TR_FAIL(err, TR_ERR_CONFIG, TR_STOP, "request size = %u: wanted at most %u bytes, Kinesis' limit",
+        return TR_FAIL(err, TR_ERR_CONFIG, TR_STOP, "request size = %u: wanted at most %zu bytes, Kinesis' limit",
                        options->request_bytes_max, TR_REQUEST_PAYLOAD_BYTES_MAX);
     }
     const struct tr_span null_key = tr_span_of_text(options->null_key);

@@ -40,7 +40,7 @@
 #include "stages/stream.h"
 
 #define TR_SHIPPER_SLOTS_MAX 16
-#define TR_SHIPPER_SHARE_BYTES (1024U * 1024) /* a stream with nothing out may always send so much */
+#define TR_SHIPPER_SHARE_BYTES ((size_t)1024 * 1024) /* a stream with nothing out may always send so much */
 #define TR_SHIPPER_HOT_RECORDS 64 /* a key with more queued is hot (design §7) */
 
 enum tr_order_hot { TR_ORDER_HOT_RELAX = 0, TR_ORDER_HOT_WAIT };
