@@ -12,8 +12,8 @@
 #include <unistd.h>
 
 #include "engine/assert.h"
-#include "engine/cover.h"
 #include "offsets/redis_tls.h"
+#include "offsets/resolver.h"
 
 #define READ_BYTES (16 * 1024)
 
@@ -27,10 +27,8 @@ struct tr_redis_link {
     enum tr_redis_state state;
     bool has_error;
     struct tr_error error;
-    /* The resolver works on these in a thread of its own until gai_error() says otherwise. */
-    struct addrinfo hints;
-    struct gaicb request;
-    struct addrinfo *addresses; /* owns */
+    struct tr_resolver *resolver; /* owns; NULL = not asking */
+    struct addrinfo *addresses;   /* owns */
     struct addrinfo *next_address;
     int fd;                     /* owns; -1 = none */
     struct tr_tls *tls;         /* owns */
@@ -77,29 +75,11 @@ enum tr_code tr_redis_link_open(struct tr_redis_link **link,
     return TR_OK;
 }
 
-/* Waits for the resolver's thread to let go of our memory: at most as long as the system resolves.
- */
-static void stop_resolving(struct tr_redis_link *link)
-{
-    const struct gaicb *const list[1] = {&link->request};
-
-    if (link->state != TR_REDIS_RESOLVING) {
-        return;
-    }
-    (void)gai_cancel(&link->request);
-    while (gai_error(&link->request) == EAI_INPROGRESS) {
-        TR_COVER("redis_link.resolver_waited_for");
-        (void)gai_suspend(list, 1, NULL);
-    }
-    if (gai_error(&link->request) == 0) {
-        freeaddrinfo(link->request.ar_result);
-    }
-}
-
 /* Everything of the connection goes; the state is DOWN. */
 static void hang_up(struct tr_redis_link *link)
 {
-    stop_resolving(link);
+    tr_resolver_close(link->resolver);
+    link->resolver = NULL;
     tr_tls_close(link->tls);
     link->tls = NULL;
     if (link->fd != -1) {
@@ -166,7 +146,10 @@ const struct tr_error *tr_redis_link_error(const struct tr_redis_link *link)
 
 void tr_redis_link_connect(struct tr_redis_link *link)
 {
-    struct gaicb *list[1] = {&link->request};
+    const struct addrinfo hints = {.ai_family = AF_UNSPEC,
+                                   .ai_socktype = SOCK_STREAM,
+                                   .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV};
+    struct tr_error err;
 
     TR_ASSERT(link->state == TR_REDIS_DOWN);
     tr_redis_link_drop(link);
@@ -175,18 +158,13 @@ void tr_redis_link_connect(struct tr_redis_link *link)
         fail_system(link, "a reader of Redis replies", ENOMEM);
         return;
     }
-    link->hints = (struct addrinfo){.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
-    link->hints.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV;
-    if (getaddrinfo(link->host, link->port, &link->hints, &link->addresses) == 0) {
+    if (getaddrinfo(link->host, link->port, &hints, &link->addresses) == 0) {
         link->next_address = link->addresses; /* an address, not a name: nothing to ask */
         connect_next(link);
         return;
     }
-    link->hints.ai_flags = AI_NUMERICSERV | AI_ADDRCONFIG;
-    link->request =
-        (struct gaicb){.ar_name = link->host, .ar_service = link->port, .ar_request = &link->hints};
-    if (getaddrinfo_a(GAI_NOWAIT, list, 1, NULL) != 0) {
-        fail_system(link, "asking the resolver", EAGAIN);
+    if (tr_resolver_open(&link->resolver, link->host, link->port, &err) != TR_OK) {
+        fail(link, &err);
         return;
     }
     link->state = TR_REDIS_RESOLVING;
@@ -194,15 +172,12 @@ void tr_redis_link_connect(struct tr_redis_link *link)
 
 void tr_redis_link_poll(struct tr_redis_link *link)
 {
-    if (link->state != TR_REDIS_RESOLVING) {
-        return;
-    }
-    const int result = gai_error(&link->request);
+    int result = 0;
 
-    if (result == EAI_INPROGRESS) {
+    if (link->state != TR_REDIS_RESOLVING ||
+        !tr_resolver_poll(link->resolver, &result, &link->addresses)) {
         return;
     }
-    link->state = TR_REDIS_DOWN; /* the resolver has let go */
     if (result != 0) {
         struct tr_error err;
 
@@ -211,7 +186,8 @@ void tr_redis_link_poll(struct tr_redis_link *link)
         fail(link, &err);
         return;
     }
-    link->addresses = link->request.ar_result;
+    tr_resolver_close(link->resolver);
+    link->resolver = NULL;
     link->next_address = link->addresses;
     connect_next(link);
 }
