@@ -94,6 +94,8 @@ static void open_sequencer(struct rig *rig)
         .source_is_same = true,
         .row_bytes_max = rig->options.row_bytes_max == 0 ? 16u << 20 : rig->options.row_bytes_max,
         .replay_bytes_max = rig->options.replay_bytes_max,
+        .output_ratio_q8 = rig->options.output_ratio_q8,
+        .paused = &rig->paused,
         .start = {.pos = rig->options.pos == 0 ? 4 : rig->options.pos,
                   .event_count = rig->options.event_count,
                   .row_count = rig->options.row_count},
@@ -199,6 +201,7 @@ static void note_item(struct rig *rig, const struct tr_unit *unit, const struct 
     noted->bytes = item->bytes;
     noted->crc = tr_crc32(0, tr_span_of(unit->chunk->bytes + item->at, item->bytes));
     noted->row_first = item->row_first;
+    noted->column_count = table->column_count;
     noted->op = item->op;
     noted->kind = item->kind;
     noted->event_type = item->event_type;

@@ -26,6 +26,7 @@ struct rig_item {
     uint32_t bytes;
     uint32_t crc; /* of the event's bytes */
     uint32_t row_first;
+    uint32_t column_count; /* of the pinned schema version */
     uint8_t op;
     uint8_t kind;
     uint8_t event_type;
@@ -53,6 +54,7 @@ struct rig_options {
     bool gtid_mode;
     uint64_t row_bytes_max;    /* 0 = 16 MiB */
     uint64_t replay_bytes_max; /* 0 = no bound */
+    uint32_t output_ratio_q8;  /* 0 = the default */
     const char *table_include;
     struct tr_table *model; /* taken */
 };
@@ -76,7 +78,8 @@ struct rig {
     struct tr_chunk *pool[RIG_CHUNKS]; /* all chunks of ingest */
     struct tr_chunk *free_chunks[RIG_CHUNKS];
     uint32_t free_count;
-    bool hold_units; /* keep what was dealt: the sequencer runs out of units */
+    _Atomic bool paused; /* set by the sequencer for ingest */
+    bool hold_units;     /* keep what was dealt: the sequencer runs out of units */
     struct rig_item *items;
     uint32_t item_count;
     struct rig_unit *taken;
