@@ -57,7 +57,8 @@ static void on_ready(void *self, int fd, uint32_t ready)
     watch->called_count++;
     watch->last_ready = ready;
     if (watch->is_reading) {
-        (void)read(fd, bytes, sizeof(bytes));
+        const ssize_t count = read(fd, bytes, sizeof(bytes)); /* how much does not matter */
+        (void)count;
     }
     if (watch->victim != NULL) {
         tr_reactor_remove(watch->reactor, watch->victim->pair[0]);
