@@ -3,215 +3,10 @@
 
 #include <stdio.h>
 
+#include "engine/app/pipeline_parts.h"
 #include "engine/assert.h"
-#include "engine/log.h"
-#include "stages/ship/transport_curl.h"
 
-#define REACTOR_TIMERS 64
-#define REACTOR_FDS_SPARE 16 /* the bell, and what a library opens beside its connections */
-#define SLOTS_DEFAULT 8      /* requests at once of one shipper */
 #define UNITS_IN_FLIGHT_DEFAULT 4
-#define ONLY_ONE UINT32_MAX /* an actor or runner of which there is one: no number in its name */
-#define POSITIONS_SLOTS 256 /* may be full: the collector waits */
-
-/* --- memory: rings ------------------------------------------------------------------------------
- */
-
-static uint32_t unit_count(const struct tr_pipeline_options *options)
-{
-    return tr_sequencer_unit_count(options->decoder_count, options->units_in_flight);
-}
-
-static bool make_ring(struct tr_pipeline *pipeline, struct tr_ring *ring, uint64_t slots,
-                      size_t slot_bytes, struct tr_error *err)
-{
-    tr_memory_sum_add(&pipeline->memory, "rings", tr_ring_memory_bytes(slots, slot_bytes));
-    return tr_ring_init(ring, slots, slot_bytes, err) == TR_OK;
-}
-
-static bool make_shared_rings(struct tr_pipeline *pipeline, struct tr_error *err)
-{
-    const struct tr_pipeline_options *options = &pipeline->options;
-    const uint64_t units = unit_count(options);
-    const uint64_t inflate_chunks = tr_inflate_chunk_count(options->decoder_count);
-    const size_t pointer = sizeof(void *);
-
-    return make_ring(pipeline, &pipeline->ingest_sequencer, options->chunk_count, pointer, err) &&
-           make_ring(pipeline, &pipeline->sequencer_ingest, 2, pointer, err) &&
-           make_ring(pipeline, &pipeline->sequencer_inflate, TR_INFLATE_JOBS_MAX,
-                     sizeof(struct tr_inflate_job), err) &&
-           make_ring(pipeline, &pipeline->inflate_sequencer,
-                     inflate_chunks + 2 * TR_INFLATE_JOBS_MAX + 2, sizeof(struct tr_inflate_done),
-                     err) &&
-           make_ring(pipeline, &pipeline->sequencer_manifest, units,
-                     sizeof(struct tr_manifest_entry), err) &&
-           make_ring(pipeline, &pipeline->collector_units, units, pointer, err) &&
-           make_ring(pipeline, &pipeline->collector_positions, POSITIONS_SLOTS,
-                     sizeof(struct tr_unit_position), err);
-}
-
-static bool make_decoder_rings(struct tr_pipeline *pipeline, uint32_t d, struct tr_error *err)
-{
-    const struct tr_pipeline_options *options = &pipeline->options;
-    const uint32_t units = unit_count(options);
-    const size_t pointer = sizeof(void *);
-
-    pipeline->ingest_returns[d] = &pipeline->decoder_ingest[d];
-    pipeline->inflate_returns[d] = &pipeline->decoder_inflate[d];
-    return make_ring(pipeline, &pipeline->sequencer_decoder[d], units, pointer, err) &&
-           make_ring(pipeline, &pipeline->decoder_collector[d],
-                     tr_decoder_decoded_slots(options->units_in_flight, units),
-                     sizeof(struct tr_decoded), err) &&
-           make_ring(pipeline, &pipeline->collector_decoder[d],
-                     tr_decoder_fragment_slots(options->units_in_flight), pointer, err) &&
-           make_ring(pipeline, &pipeline->decoder_ingest[d], options->chunk_count, pointer, err) &&
-           make_ring(pipeline, &pipeline->decoder_inflate[d],
-                     tr_inflate_chunk_count(options->decoder_count), pointer, err);
-}
-
-/* Every fragment of every decoder could be out to one shipper, in as many buckets as it has groups.
- */
-static uint64_t bucket_slots(const struct tr_pipeline_options *options)
-{
-    return (uint64_t)options->decoder_count * tr_decoder_fragment_slots(options->units_in_flight) *
-           TR_FRAGMENT_GROUPS_MAX;
-}
-
-static bool make_rings(struct tr_pipeline *pipeline, struct tr_error *err)
-{
-    const struct tr_pipeline_options *options = &pipeline->options;
-    if (!make_shared_rings(pipeline, err)) {
-        return false;
-    }
-    for (uint32_t d = 0; d < options->decoder_count; d++) {
-        if (!make_decoder_rings(pipeline, d, err)) {
-            return false;
-        }
-    }
-    for (uint32_t s = 0; s < options->shipper_count; s++) {
-        if (!make_ring(pipeline, &pipeline->collector_shipper[s], bucket_slots(options),
-                       sizeof(struct tr_bucket), err) ||
-            !make_ring(pipeline, &pipeline->shipper_collector[s], bucket_slots(options),
-                       sizeof(struct tr_bucket_return), err)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* --- threads: who runs where --------------------------------------------------------------------
- */
-
-/* "decoder-3"; without a number where there is only one. */
-static void write_name(char *out, const char *name, uint32_t number)
-{
-    if (number == ONLY_ONE) {
-        (void)snprintf(out, TR_PIPELINE_NAME_BYTES, "%s", name);
-    } else {
-        (void)snprintf(out, TR_PIPELINE_NAME_BYTES, "%s-%u", name, number);
-    }
-}
-
-/* Adds a runner; NULL with err when it cannot be made. */
-static struct tr_runner *add_runner(struct tr_pipeline *pipeline, const char *name, uint32_t number,
-                                    uint32_t shippers_on_it, struct tr_error *err)
-{
-    const uint32_t index = pipeline->runner_count;
-    struct tr_reactor *reactor = NULL;
-
-    TR_ASSERT(index < TR_PIPELINE_RUNNERS_MAX);
-    write_name(pipeline->runner_names[index], name, number);
-    if (shippers_on_it > 0) {
-        const uint32_t fds =
-            shippers_on_it * TR_TRANSPORT_FDS_MAX(SLOTS_DEFAULT + 1) + REACTOR_FDS_SPARE;
-        if (tr_reactor_open(&pipeline->reactors[index], pipeline->options.reactor_engine, fds,
-                            REACTOR_TIMERS, err) != TR_OK) {
-            return NULL;
-        }
-        reactor = pipeline->reactors[index];
-    }
-    if (tr_runner_init(&pipeline->runners[index], pipeline->runner_names[index], reactor, err) !=
-        TR_OK) {
-        return NULL;
-    }
-    pipeline->runner_count++;
-    return &pipeline->runners[index];
-}
-
-static bool place_compact(struct tr_pipeline *pipeline, struct tr_error *err)
-{
-    struct tr_runner *rest =
-        add_runner(pipeline, "pipeline", ONLY_ONE, pipeline->options.shipper_count, err);
-    pipeline->place.spine = rest;
-    for (uint32_t d = 0; d < pipeline->options.decoder_count; d++) {
-        pipeline->place.decoder[d] = rest;
-    }
-    for (uint32_t s = 0; s < pipeline->options.shipper_count; s++) {
-        pipeline->place.shipper[s] = rest;
-    }
-    return rest != NULL;
-}
-
-static bool place_spread(struct tr_pipeline *pipeline, struct tr_error *err)
-{
-    pipeline->place.spine = add_runner(pipeline, "spine", ONLY_ONE, 0, err);
-    bool made = pipeline->place.spine != NULL;
-    for (uint32_t d = 0; made && d < pipeline->options.decoder_count; d++) {
-        pipeline->place.decoder[d] = add_runner(pipeline, "decoder", d, 0, err);
-        made = pipeline->place.decoder[d] != NULL;
-    }
-    for (uint32_t s = 0; made && s < pipeline->options.shipper_count; s++) {
-        pipeline->place.shipper[s] = add_runner(pipeline, "shipper", s, 1, err);
-        made = pipeline->place.shipper[s] != NULL;
-    }
-    return made;
-}
-
-/* The service runner has the caller's reactor: the store waits on it. */
-static bool place_service(struct tr_pipeline *pipeline, struct tr_error *err)
-{
-    const uint32_t index = pipeline->runner_count;
-    if (tr_runner_init(&pipeline->runners[index], "service", pipeline->options.service_reactor,
-                       err) != TR_OK) {
-        return false;
-    }
-    pipeline->runner_count++;
-    pipeline->place.service = &pipeline->runners[index];
-    return true;
-}
-
-static bool place_actors(struct tr_pipeline *pipeline, struct tr_error *err)
-{
-    switch (pipeline->options.plan) {
-    case TR_PLAN_SINGLE:
-        return true;
-    case TR_PLAN_COMPACT:
-    case TR_PLAN_SPREAD:
-        break;
-    }
-    pipeline->place.ingest = add_runner(pipeline, "ingest", ONLY_ONE, 0, err);
-    return pipeline->place.ingest != NULL && place_service(pipeline, err) &&
-           (pipeline->options.plan == TR_PLAN_COMPACT ? place_compact(pipeline, err)
-                                                      : place_spread(pipeline, err));
-}
-
-static struct tr_doorbell *bell_of(struct tr_runner *runner)
-{
-    return runner == NULL ? NULL : &runner->bell;
-}
-
-static void add_actor(struct tr_pipeline *pipeline, struct tr_runner *runner,
-                      const struct tr_actor *actor, uint32_t number)
-{
-    const uint32_t index = pipeline->actor_count++;
-    TR_ASSERT(index < TR_PIPELINE_ACTORS_MAX);
-    pipeline->actors[index] = *actor;
-    write_name(pipeline->actor_names[index], actor->name, number);
-    pipeline->actors[index].name = pipeline->actor_names[index];
-    if (runner != NULL) {
-        tr_runner_add(runner, &pipeline->actors[index]);
-    }
-}
 
 /* --- the actors, in the order of the path -------------------------------------------------------
  */
@@ -221,7 +16,7 @@ static bool make_ingest(struct tr_pipeline *pipeline, struct tr_error *err)
     const struct tr_pipeline_options *options = &pipeline->options;
     struct tr_ingest_options ingest = options->ingest;
     const struct tr_ingest_rings rings = {.to_sequencer = &pipeline->ingest_sequencer,
-                                          .sequencer_bell = bell_of(pipeline->place.spine),
+                                          .sequencer_bell = tr_pipeline_bell(pipeline->place.spine),
                                           .resume = &pipeline->sequencer_ingest,
                                           .returns = pipeline->ingest_returns,
                                           .return_count = options->decoder_count};
@@ -233,7 +28,8 @@ static bool make_ingest(struct tr_pipeline *pipeline, struct tr_error *err)
     if (tr_ingest_init(&pipeline->ingest, &ingest, &rings, &pipeline->memory, err) != TR_OK) {
         return false;
     }
-    add_actor(pipeline, pipeline->place.ingest, &pipeline->ingest.actor, ONLY_ONE);
+    tr_pipeline_add_actor(pipeline, pipeline->place.ingest, &pipeline->ingest.actor,
+                          TR_PIPELINE_ONLY_ONE);
     return true;
 }
 
@@ -246,53 +42,53 @@ static bool make_sequencer(struct tr_pipeline *pipeline, struct tr_error *err)
     sequencer.progress = &pipeline->progress;
     sequencer.fault = options->fault;
     sequencer.metrics = tr_metrics_add_block(options->metrics, "sequencer");
-    sequencer.unit_count = unit_count(options);
+    sequencer.unit_count = tr_pipeline_unit_count(options);
     sequencer.chunks = &pipeline->ingest_sequencer;
     sequencer.resumes = &pipeline->sequencer_ingest;
-    sequencer.ingest_bell = bell_of(pipeline->place.ingest);
+    sequencer.ingest_bell = tr_pipeline_bell(pipeline->place.ingest);
     sequencer.paused = &pipeline->paused;
     sequencer.inflate_jobs = &pipeline->sequencer_inflate;
     sequencer.inflate_done = &pipeline->inflate_sequencer;
-    sequencer.inflate_bell = bell_of(pipeline->place.spine);
+    sequencer.inflate_bell = tr_pipeline_bell(pipeline->place.spine);
     sequencer.manifest = &pipeline->sequencer_manifest;
     sequencer.units = &pipeline->collector_units;
-    sequencer.collector_bell = bell_of(pipeline->place.spine);
+    sequencer.collector_bell = tr_pipeline_bell(pipeline->place.spine);
     sequencer.decoder_count = options->decoder_count;
     for (uint32_t d = 0; d < options->decoder_count; d++) {
         sequencer.decoders[d].units = &pipeline->sequencer_decoder[d];
-        sequencer.decoders[d].bell = bell_of(pipeline->place.decoder[d]);
+        sequencer.decoders[d].bell = tr_pipeline_bell(pipeline->place.decoder[d]);
     }
     if (tr_sequencer_init(&pipeline->sequencer, &sequencer, &pipeline->memory, err) != TR_OK) {
         return false;
     }
-    add_actor(pipeline, pipeline->place.spine,
-              &(struct tr_actor){.name = "sequencer",
-                                 .self = &pipeline->sequencer,
-                                 .step = tr_sequencer_step,
-                                 .has_work = tr_sequencer_has_work},
-              ONLY_ONE);
+    tr_pipeline_add_actor(pipeline, pipeline->place.spine,
+                          &(struct tr_actor){.name = "sequencer",
+                                             .self = &pipeline->sequencer,
+                                             .step = tr_sequencer_step,
+                                             .has_work = tr_sequencer_has_work},
+                          TR_PIPELINE_ONLY_ONE);
     return true;
 }
 
 static bool make_inflate(struct tr_pipeline *pipeline, struct tr_error *err)
 {
     const struct tr_pipeline_options *options = &pipeline->options;
-    const struct tr_inflate_options inflate = {.jobs = &pipeline->sequencer_inflate,
-                                               .done = &pipeline->inflate_sequencer,
-                                               .sequencer_bell = bell_of(pipeline->place.spine),
-                                               .returns = pipeline->inflate_returns,
-                                               .return_count = options->decoder_count,
-                                               .chunk_count =
-                                                   tr_inflate_chunk_count(options->decoder_count)};
+    const struct tr_inflate_options inflate = {
+        .jobs = &pipeline->sequencer_inflate,
+        .done = &pipeline->inflate_sequencer,
+        .sequencer_bell = tr_pipeline_bell(pipeline->place.spine),
+        .returns = pipeline->inflate_returns,
+        .return_count = options->decoder_count,
+        .chunk_count = tr_inflate_chunk_count(options->decoder_count)};
     if (tr_inflate_init(&pipeline->inflate, &inflate, &pipeline->memory, err) != TR_OK) {
         return false;
     }
-    add_actor(pipeline, pipeline->place.spine,
-              &(struct tr_actor){.name = "inflate",
-                                 .self = &pipeline->inflate,
-                                 .step = tr_inflate_step,
-                                 .has_work = tr_inflate_has_work},
-              ONLY_ONE);
+    tr_pipeline_add_actor(pipeline, pipeline->place.spine,
+                          &(struct tr_actor){.name = "inflate",
+                                             .self = &pipeline->inflate,
+                                             .step = tr_inflate_step,
+                                             .has_work = tr_inflate_has_work},
+                          TR_PIPELINE_ONLY_ONE);
     return true;
 }
 
@@ -310,21 +106,21 @@ static bool make_decoder(struct tr_pipeline *pipeline, uint32_t d, struct tr_err
     decoder.empty = &pipeline->collector_decoder[d];
     decoder.chunks_to_ingest = &pipeline->decoder_ingest[d];
     decoder.chunks_to_inflate = &pipeline->decoder_inflate[d];
-    decoder.collector_bell = bell_of(pipeline->place.spine);
-    decoder.ingest_bell = bell_of(pipeline->place.ingest);
-    decoder.inflate_bell = bell_of(pipeline->place.spine);
+    decoder.collector_bell = tr_pipeline_bell(pipeline->place.spine);
+    decoder.ingest_bell = tr_pipeline_bell(pipeline->place.ingest);
+    decoder.inflate_bell = tr_pipeline_bell(pipeline->place.spine);
     decoder.metrics = tr_metrics_add_block(options->metrics, name);
     decoder.fault = pipeline->options.fault;
     if (tr_decoder_init(&pipeline->decoders[d], &decoder, err) != TR_OK) {
         return false;
     }
     tr_decoder_add_memory(&decoder, &pipeline->memory);
-    add_actor(pipeline, pipeline->place.decoder[d],
-              &(struct tr_actor){.name = "decoder",
-                                 .self = &pipeline->decoders[d],
-                                 .step = tr_decoder_step,
-                                 .has_work = tr_decoder_has_work},
-              d);
+    tr_pipeline_add_actor(pipeline, pipeline->place.decoder[d],
+                          &(struct tr_actor){.name = "decoder",
+                                             .self = &pipeline->decoders[d],
+                                             .step = tr_decoder_step,
+                                             .has_work = tr_decoder_has_work},
+                          d);
     return true;
 }
 
@@ -334,8 +130,8 @@ static void make_collector(struct tr_pipeline *pipeline)
     struct tr_collector_options collector = {
         .manifest = &pipeline->sequencer_manifest,
         .units = &pipeline->collector_units,
-        .units_bell = bell_of(pipeline->place.spine),
-        .positions_bell = bell_of(pipeline->place.service),
+        .units_bell = tr_pipeline_bell(pipeline->place.spine),
+        .positions_bell = tr_pipeline_bell(pipeline->place.service),
         .decoder_count = options->decoder_count,
         .shipper_count = options->shipper_count,
         .streams = options->streams,
@@ -349,20 +145,20 @@ static void make_collector(struct tr_pipeline *pipeline)
     for (uint32_t d = 0; d < options->decoder_count; d++) {
         collector.decoders[d].decoded = &pipeline->decoder_collector[d];
         collector.decoders[d].empty = &pipeline->collector_decoder[d];
-        collector.decoders[d].bell = bell_of(pipeline->place.decoder[d]);
+        collector.decoders[d].bell = tr_pipeline_bell(pipeline->place.decoder[d]);
     }
     for (uint32_t s = 0; s < options->shipper_count; s++) {
         collector.shippers[s].buckets = &pipeline->collector_shipper[s];
         collector.shippers[s].returns = &pipeline->shipper_collector[s];
-        collector.shippers[s].bell = bell_of(pipeline->place.shipper[s]);
+        collector.shippers[s].bell = tr_pipeline_bell(pipeline->place.shipper[s]);
     }
     tr_collector_init(&pipeline->collector, &collector);
-    add_actor(pipeline, pipeline->place.spine,
-              &(struct tr_actor){.name = "collector",
-                                 .self = &pipeline->collector,
-                                 .step = tr_collector_step,
-                                 .has_work = tr_collector_has_work},
-              ONLY_ONE);
+    tr_pipeline_add_actor(pipeline, pipeline->place.spine,
+                          &(struct tr_actor){.name = "collector",
+                                             .self = &pipeline->collector,
+                                             .step = tr_collector_step,
+                                             .has_work = tr_collector_has_work},
+                          TR_PIPELINE_ONLY_ONE);
 }
 
 static bool make_shipper(struct tr_pipeline *pipeline, uint32_t s, struct tr_error *err)
@@ -373,7 +169,7 @@ static bool make_shipper(struct tr_pipeline *pipeline, uint32_t s, struct tr_err
     char name[24];
 
     (void)snprintf(name, sizeof(name), "shipper-%u", s);
-    shipper.slot_count = shipper.slot_count == 0 ? SLOTS_DEFAULT : shipper.slot_count;
+    shipper.slot_count = shipper.slot_count == 0 ? TR_PIPELINE_SLOTS_DEFAULT : shipper.slot_count;
     if (options->open_transport(options->open_transport_self, s,
                                 runner == NULL ? NULL : runner->reactor, shipper.slot_count + 1,
                                 &pipeline->transports[s], err) != TR_OK) {
@@ -383,9 +179,9 @@ static bool make_shipper(struct tr_pipeline *pipeline, uint32_t s, struct tr_err
     shipper.shipper_count = options->shipper_count;
     shipper.buckets = &pipeline->collector_shipper[s];
     shipper.returns = &pipeline->shipper_collector[s];
-    shipper.returns_bell = bell_of(pipeline->place.spine);
-    shipper.acked_bell = bell_of(pipeline->place.service);
-    shipper.buckets_max = (uint32_t)bucket_slots(options);
+    shipper.returns_bell = tr_pipeline_bell(pipeline->place.spine);
+    shipper.acked_bell = tr_pipeline_bell(pipeline->place.service);
+    shipper.buckets_max = (uint32_t)tr_pipeline_bucket_slots(options);
     shipper.streams = options->streams;
     shipper.progress = &pipeline->progress;
     shipper.fault = pipeline->options.fault;
@@ -397,12 +193,12 @@ static bool make_shipper(struct tr_pipeline *pipeline, uint32_t s, struct tr_err
     if (tr_shipper_open(&pipeline->shippers[s], &shipper, &pipeline->memory, err) != TR_OK) {
         return false;
     }
-    add_actor(pipeline, runner,
-              &(struct tr_actor){.name = "shipper",
-                                 .self = pipeline->shippers[s],
-                                 .step = tr_shipper_step,
-                                 .has_work = tr_shipper_has_work},
-              s);
+    tr_pipeline_add_actor(pipeline, runner,
+                          &(struct tr_actor){.name = "shipper",
+                                             .self = pipeline->shippers[s],
+                                             .step = tr_shipper_step,
+                                             .has_work = tr_shipper_has_work},
+                          s);
     return true;
 }
 
@@ -429,7 +225,8 @@ static bool make_coordinator(struct tr_pipeline *pipeline, struct tr_error *err)
         return false;
     }
     tr_memory_sum_add(&pipeline->memory, "positions", tr_coordinator_memory_bytes());
-    add_actor(pipeline, pipeline->place.service, &pipeline->coordinator.actor, ONLY_ONE);
+    tr_pipeline_add_actor(pipeline, pipeline->place.service, &pipeline->coordinator.actor,
+                          TR_PIPELINE_ONLY_ONE);
     return true;
 }
 
@@ -469,7 +266,8 @@ enum tr_code tr_pipeline_init(struct tr_pipeline *pipeline,
     if (pipeline->options.chunk_count == 0) {
         pipeline->options.chunk_count = tr_ingest_chunk_count(options->decoder_count);
     }
-    if (!make_rings(pipeline, err) || !place_actors(pipeline, err) || !make_actors(pipeline, err)) {
+    if (!tr_pipeline_make_rings(pipeline, err) || !tr_pipeline_place(pipeline, err) ||
+        !make_actors(pipeline, err)) {
         tr_pipeline_deinit(pipeline);
         return err->code;
     }
