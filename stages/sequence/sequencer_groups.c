@@ -41,6 +41,20 @@ static bool can_begin(struct tr_sequencer *sequencer)
     return true;
 }
 
+/* A log has the GTIDs of one server; `flavor` is that of the event. */
+static bool is_of_server(struct tr_sequencer *sequencer, const struct seq_event *event,
+                         enum tr_flavor flavor)
+{
+    if (sequencer->options.flavor != flavor) {
+        (void)TR_FAIL(&sequencer->error, TR_ERR_PROTOCOL, TR_STOP,
+                      "%s event in a log of %s: the log is damaged: check it with mysqlbinlog",
+                      tr_event_type_name(event->header.type),
+                      flavor == TR_FLAVOR_MYSQL ? "MariaDB" : "MySQL");
+        return false;
+    }
+    return true;
+}
+
 static bool is_same_gtid(const struct tr_gtid *a, const struct tr_gtid *b)
 {
     return a->source == b->source && a->number == b->number;
@@ -85,7 +99,7 @@ enum seq_outcome seq_gtid(struct tr_sequencer *sequencer, const struct seq_event
     struct tr_event_gtid gtid;
     const bool is_tagged = event->header.type == TR_EVENT_GTID_TAGGED;
 
-    if (!can_begin(sequencer) ||
+    if (!is_of_server(sequencer, event, TR_FLAVOR_MYSQL) || !can_begin(sequencer) ||
         (is_tagged ? tr_event_gtid_tagged_parse(&gtid, event->body, &sequencer->error)
                    : tr_event_gtid_parse(&gtid, event->body, &sequencer->error)) != TR_OK) {
         return fail(sequencer);
@@ -93,8 +107,7 @@ enum seq_outcome seq_gtid(struct tr_sequencer *sequencer, const struct seq_event
     const struct tr_gtid_source *source = NULL;
     if (event->header.type != TR_EVENT_ANONYMOUS_GTID) {
         source = sequencer->last_source;
-        if (source == NULL || source->flavor != TR_FLAVOR_MYSQL ||
-            memcmp(source->uuid, gtid.uuid, sizeof(gtid.uuid)) != 0 ||
+        if (source == NULL || memcmp(source->uuid, gtid.uuid, sizeof(gtid.uuid)) != 0 ||
             !tr_span_equals(tr_span_of_text(source->tag), gtid.tag)) {
             source = tr_gtid_source_mysql(sequencer->options.sources, gtid.uuid, gtid.tag,
                                           &sequencer->error);
@@ -122,13 +135,12 @@ enum seq_outcome seq_mariadb_gtid(struct tr_sequencer *sequencer, const struct s
 {
     struct tr_event_mariadb_gtid gtid;
 
-    if (!can_begin(sequencer) ||
+    if (!is_of_server(sequencer, event, TR_FLAVOR_MARIADB) || !can_begin(sequencer) ||
         tr_event_mariadb_gtid_parse(&gtid, event->body, &sequencer->error) != TR_OK) {
         return fail(sequencer);
     }
     const struct tr_gtid_source *source = sequencer->last_source;
-    if (source == NULL || source->flavor != TR_FLAVOR_MARIADB ||
-        source->domain_id != gtid.domain_id) {
+    if (source == NULL || source->domain_id != gtid.domain_id) {
         source =
             tr_gtid_source_mariadb(sequencer->options.sources, gtid.domain_id, &sequencer->error);
     }

@@ -274,6 +274,15 @@ void rig_run(struct rig *rig)
     } while (work > 0);
 }
 
+/* Whether another chunk can be had; not after a fault, when nothing comes home any more. */
+static bool has_chunk(struct rig *rig)
+{
+    if (rig->free_count == 0) {
+        rig_run(rig);
+    }
+    return rig->free_count > 0 || tr_fault_seen(&rig->fault) == NULL;
+}
+
 struct tr_chunk *rig_chunk(struct rig *rig, enum tr_chunk_kind kind)
 {
     if (rig->free_count == 0) {
@@ -329,7 +338,7 @@ static void send_pieces(struct rig *rig, struct tr_span event)
 {
     size_t at = 0;
 
-    while (at < event.bytes) {
+    while (at < event.bytes && has_chunk(rig)) {
         struct tr_chunk *chunk = rig_chunk(rig, TR_CHUNK_PIECE);
         size_t bytes = event.bytes - at < TR_CHUNK_BYTES ? event.bytes - at : TR_CHUNK_BYTES;
         if (at + bytes < event.bytes && event.bytes - at - bytes < TR_PIECE_LAST_BYTES_MIN) {
@@ -350,7 +359,7 @@ void rig_feed(struct rig *rig, struct tr_span events, size_t chunk_bytes)
     size_t at = 0;
     struct tr_chunk *chunk = NULL;
 
-    while (at < events.bytes) {
+    while (at < events.bytes && (chunk != NULL || has_chunk(rig))) {
         size_t bytes = events.bytes - at;
         if (bytes >= TR_EVENT_HEADER_BYTES) {
             const uint32_t event_bytes = tr_load_u32(events.data + at + 9);
@@ -360,6 +369,9 @@ void rig_feed(struct rig *rig, struct tr_span events, size_t chunk_bytes)
         if (chunk != NULL && (chunk->used_bytes + bytes > chunk_bytes || bytes > TR_CHUNK_BYTES)) {
             rig_send(rig, chunk);
             chunk = NULL;
+            if (!has_chunk(rig)) {
+                break;
+            }
         }
         if (bytes > TR_CHUNK_BYTES) {
             send_pieces(rig, tr_span_of(events.data + at, bytes));
