@@ -11,6 +11,13 @@
 #define LOCK_LOOK_NS (1 * TR_NS_PER_S) /* how often a held lock is tried */
 #define HOLDER_BYTES_SHOWN 120
 
+/* KEYS: offsets, records. ARGV: field. The record, if the offset is the one that it was written
+ * with (save_script). */
+static const char identity_script[] =
+    "local v=redis.call('HGET',KEYS[1],ARGV[1]) "
+    "if v and redis.sha1hex(v)==redis.call('HGET',KEYS[2],ARGV[1]..':sha1') then "
+    "return redis.call('HGET',KEYS[2],ARGV[1]) end return false";
+
 /* Someone else has the lock. At the start it gets its time to expire: a predecessor may have
  * died.
  */
@@ -56,8 +63,9 @@ static void offset_loaded(struct tr_redis_session *session, const struct tr_redi
         tr_redis_session_stop_for_good(session, &err);
         return;
     }
-    TR_REDIS_ASK(session, TR_REDIS_PHASE_LOAD_IDENTITY, TR_WORD("HGET"),
-                 TR_WORD(session->identity_key), tr_file_text_span(&session->field));
+    TR_REDIS_ASK(session, TR_REDIS_PHASE_LOAD_IDENTITY, TR_WORD("EVAL"), TR_WORD(identity_script),
+                 TR_WORD("2"), TR_WORD(session->offsets_key), TR_WORD(session->identity_key),
+                 tr_file_text_span(&session->field));
 }
 
 static void identity_loaded(struct tr_redis_session *session, const struct tr_redis_reply *reply)

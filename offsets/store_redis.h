@@ -5,9 +5,10 @@
  *   <key>:tailrace                hash  <offset key> -> our own record (source identity)
  *   <key>:tailrace:lock:<prefix>  text  token and holder, expires after TR_REDIS_LOCK_MS, renewed every third of it
  *
- * Offset and record are written by one script, which also checks that the lock is ours and that the offset is what we last
- * read or wrote. Until it was ready for the first time the store retries by itself and then gives up (TR_STOP); later a
- * lost connection fails the command with TR_RETRY and is made anew in the background, so that the lock lives on.
+ * A record is loaded only with the offset that it was written with. Both are written by one script, which also checks that
+ * the lock is ours and that the offset is what we last read or wrote. Until it was ready for the first time the store
+ * retries by itself and then gives up (TR_STOP); later a lost connection fails the command with TR_RETRY and is made anew in
+ * the background, so that the lock lives on.
  * @thread the reactor's
  */
 #ifndef TR_OFFSETS_STORE_REDIS_H

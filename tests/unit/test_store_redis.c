@@ -246,6 +246,21 @@ static void offset_of_debezium_is_taken_over(void **state)
     assert_string_equal(CLI("HGET", HASH, "other"), "x");
 }
 
+static void record_says_nothing_about_an_offset_that_debezium_moved(void **state)
+{
+    (void)state;
+    SKIP_WITHOUT_SERVER();
+    start_server(NULL);
+    open_store();
+    assert_loads("", "");
+    assert_saved(VALUE_1, IDENTITY_1);
+    close_store();
+    (void)CLI("HSET", HASH, KEY, VALUE_2);
+    open_store();
+    assert_loads(VALUE_2, "");
+    assert_saved(VALUE_3, IDENTITY_2);
+}
+
 static void database_is_selected_and_password_given(void **state)
 {
     (void)state;
@@ -662,6 +677,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(saved_texts_are_debeziums_and_loaded_by_the_next_instance),
         CASE(offset_of_debezium_is_taken_over),
+        CASE(record_says_nothing_about_an_offset_that_debezium_moved),
         CASE(database_is_selected_and_password_given),
         CASE(wrong_or_missing_password_is_named_without_showing_it),
         CASE(unreachable_server_stops_the_start_after_the_attempts),
