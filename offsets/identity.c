@@ -1,72 +1,75 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "offsets/identity.h"
 
-#include "offsets/json_text.h"
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/json.h"
+#include "engine/json_write.h"
 
 size_t tr_identity_write_json(const struct tr_identity *identity, char *out, size_t room_bytes)
 {
-    static const char hex[] = "0123456789abcdef";
-    struct tr_json_out json = {.text = out, .room_bytes = room_bytes};
-    char fingerprint[16];
+    const struct tr_log_point *point = &identity->point;
+    struct tr_json_writer json = tr_json_writer_of(out, room_bytes);
+    char fingerprint[17];
 
-    for (size_t i = 0; i < sizeof(fingerprint); i++) {
-        fingerprint[i] = hex[identity->schema_fingerprint >> (60 - 4 * i) & 15];
-    }
-    tr_json_out_raw(&json, tr_span_of_text("{"));
-    tr_json_out_name(&json, "format");
-    tr_json_out_u64(&json, TR_IDENTITY_FORMAT);
-    tr_json_out_name(&json, "flavor");
-    tr_json_out_string(&json,
-                       tr_span_of_text(identity->flavor == TR_FLAVOR_MYSQL ? "mysql" : "mariadb"));
+    (void)snprintf(fingerprint, sizeof(fingerprint), "%016llx",
+                   (unsigned long long)identity->schema_fingerprint);
+    tr_json_write_literal(&json, "{\"format\":");
+    tr_json_write_uint64(&json, TR_IDENTITY_FORMAT);
+    tr_json_write_literal(&json, identity->flavor == TR_FLAVOR_MYSQL ? ",\"flavor\":\"mysql\""
+                                                                     : ",\"flavor\":\"mariadb\"");
     if (identity->server_uuid[0] != '\0') {
-        tr_json_out_name(&json, "server_uuid");
-        tr_json_out_string(&json, tr_span_of_text(identity->server_uuid));
+        tr_json_write_literal(&json, ",\"server_uuid\":");
+        tr_json_write_text(&json, tr_span_of_text(identity->server_uuid));
     }
     if (identity->server_id != 0) {
-        tr_json_out_name(&json, "server_id");
-        tr_json_out_u64(&json, identity->server_id);
-        tr_json_out_name(&json, "domain_id");
-        tr_json_out_u64(&json, identity->domain_id);
+        tr_json_write_literal(&json, ",\"server_id\":");
+        tr_json_write_uint64(&json, identity->server_id);
+        tr_json_write_literal(&json, ",\"domain_id\":");
+        tr_json_write_uint64(&json, identity->domain_id);
     }
-    tr_json_out_name(&json, "binlog_base");
-    tr_json_out_string(&json, tr_span_of_text(identity->binlog_base));
-    tr_json_out_name(&json, "schema_fingerprint");
-    tr_json_out_string(&json, tr_span_of(fingerprint, sizeof(fingerprint)));
-    tr_json_out_name(&json, "saved_unix_ms");
-    tr_json_out_i64(&json, identity->saved_unix_ms);
-    tr_json_out_name(&json, "file");
-    tr_json_out_string(&json, tr_span_of_text(identity->point.file));
-    tr_json_out_name(&json, "pos");
-    tr_json_out_u64(&json, identity->point.pos);
-    tr_json_out_name(&json, "event");
-    tr_json_out_u64(&json, identity->point.event_count);
-    tr_json_out_name(&json, "row");
-    tr_json_out_u64(&json, identity->point.row_count);
-    tr_json_out_raw(&json, tr_span_of_text("}"));
-    return tr_json_out_end(&json);
+    tr_json_write_literal(&json, ",\"binlog_base\":");
+    tr_json_write_text(&json, tr_span_of_text(identity->binlog_base));
+    tr_json_write_literal(&json, ",\"schema_fingerprint\":");
+    tr_json_write_text(&json, tr_span_of_text(fingerprint));
+    tr_json_write_literal(&json, ",\"saved_unix_ms\":");
+    tr_json_write_int64(&json, identity->saved_unix_ms);
+    tr_json_write_literal(&json, ",\"file\":");
+    tr_json_write_text(&json, tr_span_of_text(point->file));
+    tr_json_write_literal(&json, ",\"pos\":");
+    tr_json_write_uint64(&json, point->pos);
+    tr_json_write_literal(&json, ",\"event\":");
+    tr_json_write_uint64(&json, point->event_count);
+    tr_json_write_literal(&json, ",\"row\":");
+    tr_json_write_uint64(&json, point->row_count);
+    tr_json_write_raw(&json, tr_span_of("}", 2)); /* with its NUL */
+    return json.is_full ? 0 : json.bytes - 1;
 }
 
-/* A text member into a fixed field of `room_bytes` with its NUL. */
-static bool parse_text(const struct tr_json_member *member, char *out, size_t room_bytes)
+/* A text without NULs into a fixed field of `room_bytes` with its own. */
+static bool read_text(struct tr_json_reader *reader, char *out, size_t room_bytes)
 {
-    const size_t bytes = tr_json_member_text(member, out, room_bytes - 1);
+    const struct tr_span text = tr_json_get_text(reader);
 
-    if (bytes == SIZE_MAX || memchr(out, '\0', bytes) != NULL) {
-        out[0] = '\0';
+    if (tr_json_is_failed(reader) || text.bytes >= room_bytes ||
+        (text.bytes != 0 && memchr(text.data, '\0', text.bytes) != NULL)) {
         return false;
     }
-    out[bytes] = '\0';
+    if (text.bytes != 0) {
+        memcpy(out, text.data, text.bytes);
+    }
+    out[text.bytes] = '\0';
     return true;
 }
 
-static bool parse_hex64(const struct tr_json_member *member, uint64_t *value)
+static bool read_hex64(struct tr_json_reader *reader, uint64_t *value)
 {
+    const struct tr_span text = tr_json_get_text(reader);
+
     *value = 0;
-    if (member->kind != TR_JSON_STRING || member->value.bytes != 16) {
-        return false;
-    }
-    for (size_t i = 0; i < 16; i++) {
-        const uint8_t c = member->value.data[i];
+    for (size_t i = 0; i < text.bytes && text.bytes == 16; i++) {
+        const uint8_t c = text.data[i];
 
         if (c >= '0' && c <= '9') {
             *value = *value << 4 | (uint64_t)(c - '0');
@@ -76,92 +79,92 @@ static bool parse_hex64(const struct tr_json_member *member, uint64_t *value)
             return false;
         }
     }
-    return true;
+    return text.bytes == 16;
 }
 
-static bool parse_flavor(const struct tr_json_member *member, enum tr_flavor *flavor)
+static bool read_flavor(struct tr_json_reader *reader, enum tr_flavor *flavor)
 {
-    *flavor = tr_span_equals(member->value, tr_span_of_text("mariadb")) ? TR_FLAVOR_MARIADB
-                                                                        : TR_FLAVOR_MYSQL;
-    return member->kind == TR_JSON_STRING &&
-           (*flavor == TR_FLAVOR_MARIADB ||
-            tr_span_equals(member->value, tr_span_of_text("mysql")));
+    const struct tr_span text = tr_json_get_text(reader);
+
+    *flavor =
+        tr_span_equals(text, tr_span_of_text("mariadb")) ? TR_FLAVOR_MARIADB : TR_FLAVOR_MYSQL;
+    return *flavor == TR_FLAVOR_MARIADB || tr_span_equals(text, tr_span_of_text("mysql"));
 }
 
-static bool parse_u32(const struct tr_json_member *member, uint32_t *value)
+static bool read_number(struct tr_json_reader *reader, uint64_t max, uint64_t *number)
+{
+    *number = tr_json_get_uint64(reader);
+    return !tr_json_is_failed(reader) && *number <= max;
+}
+
+static bool read_u32(struct tr_json_reader *reader, uint32_t *number)
 {
     uint64_t wide = 0;
-    const bool is_whole = tr_json_member_u64(member, UINT32_MAX, &wide);
+    const bool is_good = read_number(reader, UINT32_MAX, &wide);
 
-    *value = (uint32_t)wide;
-    return is_whole;
+    *number = (uint32_t)wide;
+    return is_good;
 }
 
 /* False when the member is ours and not what we write. */
-static bool parse_member(struct tr_identity *identity, const struct tr_json_member *member)
+static bool parse_member(struct tr_identity *identity, struct tr_json_reader *reader,
+                         struct tr_span name, uint64_t *format)
 {
+#define IS(wanted) tr_span_equals(name, tr_span_of_text(wanted))
     struct tr_log_point *point = &identity->point;
 
-    if (tr_json_member_is(member, "flavor")) {
-        return parse_flavor(member, &identity->flavor);
+    if (IS("format")) {
+        return read_number(reader, INT64_MAX, format);
     }
-    if (tr_json_member_is(member, "server_uuid")) {
-        return parse_text(member, identity->server_uuid, sizeof(identity->server_uuid));
+    if (IS("flavor")) {
+        return read_flavor(reader, &identity->flavor);
     }
-    if (tr_json_member_is(member, "server_id")) {
-        return parse_u32(member, &identity->server_id);
+    if (IS("server_uuid")) {
+        return read_text(reader, identity->server_uuid, sizeof(identity->server_uuid));
     }
-    if (tr_json_member_is(member, "domain_id")) {
-        return parse_u32(member, &identity->domain_id);
+    if (IS("server_id")) {
+        return read_u32(reader, &identity->server_id);
     }
-    if (tr_json_member_is(member, "binlog_base")) {
-        return parse_text(member, identity->binlog_base, sizeof(identity->binlog_base));
+    if (IS("domain_id")) {
+        return read_u32(reader, &identity->domain_id);
     }
-    if (tr_json_member_is(member, "schema_fingerprint")) {
-        return parse_hex64(member, &identity->schema_fingerprint);
+    if (IS("binlog_base")) {
+        return read_text(reader, identity->binlog_base, sizeof(identity->binlog_base));
     }
-    if (tr_json_member_is(member, "saved_unix_ms")) {
-        return tr_json_member_i64(member, &identity->saved_unix_ms);
+    if (IS("schema_fingerprint")) {
+        return read_hex64(reader, &identity->schema_fingerprint);
     }
-    if (tr_json_member_is(member, "file")) {
-        return parse_text(member, point->file, sizeof(point->file));
+    if (IS("saved_unix_ms")) {
+        identity->saved_unix_ms = tr_json_get_int64(reader);
+        return !tr_json_is_failed(reader);
     }
-    if (tr_json_member_is(member, "pos")) {
-        return tr_json_member_u64(member, INT64_MAX, &point->pos);
+    if (IS("file")) {
+        return read_text(reader, point->file, sizeof(point->file));
     }
-    if (tr_json_member_is(member, "event")) {
-        return tr_json_member_u64(member, INT64_MAX, &point->event_count);
+    if (IS("pos")) {
+        return read_number(reader, INT64_MAX, &point->pos);
     }
-    if (tr_json_member_is(member, "row")) {
-        return tr_json_member_u64(member, INT64_MAX, &point->row_count);
+    if (IS("event")) {
+        return read_number(reader, INT64_MAX, &point->event_count);
     }
-    return true;
+    return !IS("row") || read_number(reader, INT64_MAX, &point->row_count);
+#undef IS
 }
 
-enum tr_code tr_identity_parse_json(struct tr_identity *identity, struct tr_span json,
-                                    struct tr_error *err)
+static enum tr_code read_members(struct tr_identity *identity, struct tr_json_reader *reader,
+                                 struct tr_error *err)
 {
     static const char remedy[] = "restore it from a backup, or delete it to resume without the "
                                  "check that the source is the same server";
-    struct tr_json_in in = tr_json_in_of(json);
-    struct tr_json_member member;
+    struct tr_span name;
     uint64_t format = 0;
+    bool is_good = tr_json_enter_object(reader);
 
-    *identity = (struct tr_identity){0};
-    while (tr_json_in_next(&in, &member)) {
-        if (tr_json_member_is(&member, "format") &&
-            !tr_json_member_u64(&member, INT64_MAX, &format)) {
-            format = 0;
-        }
-        if (!parse_member(identity, &member)) {
-            return TR_FAIL(err, TR_ERR_STATE, TR_STOP,
-                           "source identity: member \"%.*s\" is damaged; %s",
-                           (int)member.name.bytes, (const char *)member.name.data, remedy);
-        }
+    while (is_good && tr_json_next_member(reader, &name)) {
+        is_good = parse_member(identity, reader, name, &format);
     }
-    if (in.failed || format == 0) {
-        return TR_FAIL(err, TR_ERR_STATE, TR_STOP, "source identity of %zu bytes is damaged; %s",
-                       json.bytes, remedy);
+    if (!is_good || tr_json_finish(reader, err) != TR_OK || format == 0) {
+        return TR_FAIL(err, TR_ERR_STATE, TR_STOP, "source identity is damaged: %s", remedy);
     }
     if (format > TR_IDENTITY_FORMAT) {
         return TR_FAIL(err, TR_ERR_STATE, TR_STOP,
@@ -170,6 +173,22 @@ enum tr_code tr_identity_parse_json(struct tr_identity *identity, struct tr_span
                        (unsigned long long)format, TR_IDENTITY_FORMAT);
     }
     return TR_OK;
+}
+
+enum tr_code tr_identity_parse_json(struct tr_identity *identity, struct tr_span json,
+                                    struct tr_error *err)
+{
+    struct tr_json_reader *reader;
+
+    *identity = (struct tr_identity){0};
+    if (tr_json_open(&reader, json.bytes + 1, err) != TR_OK) { /* at start only */
+        return err->code;
+    }
+    tr_json_begin(reader, json);
+    const enum tr_code code = read_members(identity, reader, err);
+
+    tr_json_close(reader);
+    return code;
 }
 
 bool tr_identity_same_server(const struct tr_identity *a, const struct tr_identity *b)

@@ -38,7 +38,7 @@ struct tr_identity {
 /* Writes JSON text and a NUL into `out`; returns bytes, or 0 when it does not fit `room_bytes`. */
 size_t tr_identity_write_json(const struct tr_identity *identity, char *out, size_t room_bytes);
 
-/* Errors: TR_ERR_STATE naming the member, or a format newer than ours. Unknown members are ignored. */
+/* Errors: TR_ERR_STATE: damaged, or of a format newer than ours. Unknown members are ignored. */
 TR_NODISCARD enum tr_code tr_identity_parse_json(struct tr_identity *identity, struct tr_span json,
                                                  struct tr_error *err);
 

@@ -12,12 +12,13 @@
 
 #include "engine/assert.h"
 #include "engine/cover.h"
+#include "engine/json.h"
+#include "engine/json_write.h"
 #include "offsets/file_replace.h"
 #include "offsets/java_map.h"
-#include "offsets/json_text.h"
 
 #define IDENTITY_FORMAT 1
-#define IDENTITY_LINES_MAX 2
+#define DIGEST_BYTES 16 /* hexadecimal */
 
 /* What the file held when we last read or wrote it. */
 struct saved_pair {
@@ -93,81 +94,104 @@ static enum tr_code read_map(struct store_file *file, struct tr_span *offset_val
 }
 
 /* One line {"format":1,"offset_fnv64":"…","identity":{…}}; false when it is something else. */
-static bool parse_identity_line(struct tr_span line, char *digest_text, struct tr_span *identity)
+static bool parse_identity_line(struct tr_json_reader *reader, struct tr_span line,
+                                char *digest_text, struct tr_span *identity)
 {
-    struct tr_json_in in = tr_json_in_of(line);
-    struct tr_json_member member;
+    struct tr_error ignored; /* whoever asks says more than the reader could */
+    struct tr_span name;
     uint64_t format = 0;
     bool has_identity = false;
 
     digest_text[0] = '\0';
-    while (tr_json_in_next(&in, &member)) {
-        if (tr_json_member_is(&member, "format")) {
-            (void)tr_json_member_u64(&member, IDENTITY_FORMAT, &format);
-        } else if (tr_json_member_is(&member, "offset_fnv64") && member.value.bytes == 16) {
-            memcpy(digest_text, member.value.data, 16);
-            digest_text[16] = '\0';
-        } else if (tr_json_member_is(&member, "identity")) {
+    tr_json_begin(reader, line);
+    (void)tr_json_enter_object(reader);
+    while (tr_json_next_member(reader, &name)) {
+        if (tr_span_equals(name, tr_span_of_text("format"))) {
+            format = tr_json_get_uint64(reader);
+        } else if (tr_span_equals(name, tr_span_of_text("offset_fnv64"))) {
+            const struct tr_span text = tr_json_get_text(reader);
+
+            (void)snprintf(digest_text, DIGEST_BYTES + 1, "%.*s", (int)text.bytes,
+                           text.bytes == 0 ? "" : (const char *)text.data);
+        } else if (tr_span_equals(name, tr_span_of_text("identity"))) {
             has_identity = true;
-            *identity = member.kind == TR_JSON_NESTED ? member.value : (struct tr_span){0};
+            *identity = tr_json_type(reader) == TR_JSON_TYPE_OBJECT ? tr_json_get_raw(reader)
+                                                                    : (struct tr_span){0};
         }
     }
-    return !in.failed && format == IDENTITY_FORMAT && digest_text[0] != '\0' && has_identity;
+    return tr_json_finish(reader, &ignored) == TR_OK && format == IDENTITY_FORMAT &&
+           strlen(digest_text) == DIGEST_BYTES && has_identity;
 }
 
-/* Our record of the offset that `known` has; empty when there is none. */
-static enum tr_code read_identity(struct store_file *file, struct tr_span *identity,
-                                  struct tr_error *err)
+/* Goes through the lines of FILE.tailrace; `file->known.identity` becomes the one of that digest.
+ */
+static enum tr_code read_identity_lines(struct store_file *file, struct tr_json_reader *reader,
+                                        const char *wanted, struct tr_error *err)
 {
-    char wanted[17];
-
-    *identity = (struct tr_span){0};
-    (void)snprintf(wanted, sizeof(wanted), "%016llx",
-                   (unsigned long long)digest(tr_file_text_span(&file->known.offset_value)));
-    if (tr_file_read(file->identity_path, &file->identity_file, err) != TR_OK) {
-        return tr_error_prefix(err, "source identity file");
-    }
     const uint8_t *at = file->identity_file.data;
     const uint8_t *const end = at + file->identity_file.bytes;
 
     while (at < end) {
         const uint8_t *newline = memchr(at, '\n', (size_t)(end - at));
-        char found[17];
-        struct tr_span line_identity = {0};
+        char found[DIGEST_BYTES + 1];
+        struct tr_span identity = {0};
 
-        if (newline == NULL ||
-            !parse_identity_line(tr_span_of(at, (size_t)(newline - at)), found, &line_identity)) {
+        if (newline == NULL || !parse_identity_line(reader, tr_span_of(at, (size_t)(newline - at)),
+                                                    found, &identity)) {
             return TR_FAIL(err, TR_ERR_STATE, TR_STOP,
                            "source identity file \"%s\" is damaged, or of a newer version (this "
                            "one reads format %d): restore it from a backup, or delete it to resume "
                            "without the check that the source is the same server",
                            file->identity_path, IDENTITY_FORMAT);
         }
-        if (strcmp(found, wanted) == 0) {
-            *identity = line_identity;
+        if (strcmp(found, wanted) == 0 &&
+            tr_file_text_set(&file->known.identity, identity, err) != TR_OK) {
+            return err->code;
         }
         at = newline + 1;
     }
     return TR_OK;
 }
 
+/* Our record of the offset that `known` has; empty when there is none. */
+static enum tr_code read_identity(struct store_file *file, struct tr_error *err)
+{
+    char wanted[DIGEST_BYTES + 1];
+    struct tr_json_reader *reader;
+
+    file->known.identity.bytes = 0;
+    (void)snprintf(wanted, sizeof(wanted), "%016llx",
+                   (unsigned long long)digest(tr_file_text_span(&file->known.offset_value)));
+    if (tr_file_read(file->identity_path, &file->identity_file, err) != TR_OK) {
+        return tr_error_prefix(err, "source identity file");
+    }
+    if (file->identity_file.bytes == 0) {
+        return TR_OK;
+    }
+    if (tr_json_open(&reader, file->identity_file.bytes, err) != TR_OK) {
+        return err->code;
+    }
+    const enum tr_code code = read_identity_lines(file, reader, wanted, err);
+
+    tr_json_close(reader);
+    return code;
+}
+
 static enum tr_code load(struct store_file *file, struct tr_error *err)
 {
     struct tr_span offset_value;
-    struct tr_span identity;
 
+    file->attempted.offset_value.bytes = 0;
     if (read_map(file, &offset_value, err) != TR_OK ||
-        tr_file_text_set(&file->known.offset_value, offset_value, err) != TR_OK ||
-        read_identity(file, &identity, err) != TR_OK) {
+        tr_file_text_set(&file->known.offset_value, offset_value, err) != TR_OK) {
         return err->code;
     }
-    file->attempted.offset_value.bytes = 0;
-    return tr_file_text_set(&file->known.identity, identity, err);
+    return read_identity(file, err);
 }
 
 /* --- writing --- */
 
-static void write_identity_line(struct tr_json_out *json, struct tr_span offset_value,
+static void write_identity_line(struct tr_json_writer *json, struct tr_span offset_value,
                                 struct tr_span identity)
 {
     char text[64];
@@ -175,9 +199,9 @@ static void write_identity_line(struct tr_json_out *json, struct tr_span offset_
     (void)snprintf(text, sizeof(text),
                    "{\"format\":%d,\"offset_fnv64\":\"%016llx\",\"identity\":", IDENTITY_FORMAT,
                    (unsigned long long)digest(offset_value));
-    tr_json_out_raw(json, tr_span_of_text(text));
-    tr_json_out_raw(json, identity.bytes == 0 ? tr_span_of_text("null") : identity);
-    tr_json_out_raw(json, tr_span_of_text("}\n"));
+    tr_json_write_raw(json, tr_span_of_text(text));
+    tr_json_write_raw(json, identity.bytes == 0 ? tr_span_of_text("null") : identity);
+    tr_json_write_raw(json, tr_span_of_text("}\n"));
 }
 
 /* FILE.tailrace gets the record of the offset that FILE has now and of the one that it is about to
@@ -190,15 +214,15 @@ static enum tr_code save_identity(struct store_file *file, struct tr_span offset
     if (tr_file_text_reserve(&file->out, room_bytes, err) != TR_OK) {
         return err->code;
     }
-    struct tr_json_out json = {.text = (char *)file->out.data, .room_bytes = room_bytes};
+    struct tr_json_writer json = tr_json_writer_of(file->out.data, room_bytes);
 
     if (file->known.offset_value.bytes != 0) {
         write_identity_line(&json, tr_file_text_span(&file->known.offset_value),
                             tr_file_text_span(&file->known.identity));
     }
     write_identity_line(&json, offset_value, identity);
-    TR_ASSERT(!json.overflowed);
-    return tr_file_replace(file->identity_path, tr_span_of(json.text, json.bytes), err);
+    TR_ASSERT(!json.is_full);
+    return tr_file_replace(file->identity_path, tr_json_writer_span(&json), err);
 }
 
 /* FILE with our entry's new value; the other entries as they were read. */
