@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* `tailrace run`: start, supervise, stop. */
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -75,7 +76,8 @@ static enum tr_code open_transport(void *self, uint32_t index, struct tr_reactor
                                    struct tr_error *err)
 {
     struct run *run = self;
-    (void)index;
+    char name[24];
+    (void)snprintf(name, sizeof(name), "transport-%u", index);
     const struct tr_transport_curl_options options = {
         .endpoint = &run->start.endpoint,
         .credentials = run->start.credentials,
@@ -83,7 +85,8 @@ static enum tr_code open_transport(void *self, uint32_t index, struct tr_reactor
         .clock = tr_clock_system(),
         .slot_count = slot_count,
         .connect_timeout_ns = (int64_t)run->config->sink_connect_timeout_ms * TR_NS_PER_MS,
-        .ca_file = run->config->sink_tls_ca};
+        .ca_file = run->config->sink_tls_ca,
+        .metrics = tr_metrics_add_block(run->metrics, name)};
     return tr_transport_curl_open(transport, &options, err);
 }
 
@@ -144,14 +147,19 @@ static enum tr_code start_pipeline(struct run *run, struct tr_pipeline_options *
     return tr_pipeline_start(&run->pipeline, err);
 }
 
+/* Every term: these lines are not throttled, and come once. */
+static void log_memory_term(const char *name, uint64_t bytes)
+{
+    const struct tr_log_field fields[] = {TR_TEXT("term", name), TR_UINT("bytes", bytes)};
+    tr_log_write(NULL, TR_LOG_INFO, "start.memory", fields, sizeof(fields) / sizeof(fields[0]));
+}
+
 static void log_memory(const struct tr_memory_sum *sum)
 {
     for (uint32_t i = 0; i < sum->term_count; i++) {
-        TR_LOG(TR_LOG_INFO, "start.memory", TR_TEXT("term", sum->terms[i].name),
-               TR_UINT("bytes", sum->terms[i].bytes));
+        log_memory_term(sum->terms[i].name, sum->terms[i].bytes);
     }
-    TR_LOG(TR_LOG_INFO, "start.memory", TR_TEXT("term", "sum"),
-           TR_UINT("bytes", tr_memory_sum_total(sum)));
+    log_memory_term("sum", tr_memory_sum_total(sum));
 }
 
 static enum tr_code start_all(struct run *run, struct tr_error *err)
