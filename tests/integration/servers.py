@@ -97,6 +97,11 @@ class Server:
             raise ServerError(done.stderr.decode(errors="replace").strip())
         return done.stdout.decode()
 
+    def open_client(self):
+        """A client process that runs the statements written to its `stdin`, a line each, as they come."""
+        return subprocess.Popen(self._client("--batch", "--skip-column-names", "--unbuffered"), stdin=subprocess.PIPE,
+                                stdout=subprocess.DEVNULL)
+
     def rows(self, statement, database=None):
         """Rows of one statement as lists of text; SQL NULL is None."""
         lines = self.sql(statement, database).splitlines()[1:]

@@ -45,6 +45,8 @@ struct dump {
     uint64_t rows_events;
     uint64_t event_bytes;
     uint64_t chunk_count;
+    int64_t first_ns; /* when the first and the newest chunk came */
+    int64_t last_ns;
     bool is_quiet; /* no line per event */
     bool ended;
 };
@@ -220,13 +222,15 @@ static void give_resume(struct dump *dump)
     tr_ring_publish(&dump->resume_ring, 1);
 }
 
-static void take_chunks(struct dump *dump)
+static void take_chunks(struct dump *dump, int64_t now_ns)
 {
     void *slots;
 
     while (tr_ring_peek(&dump->to_sequencer, 1, &slots) > 0) {
         struct tr_chunk *chunk = *(struct tr_chunk **)slots;
         tr_ring_release(&dump->to_sequencer, 1);
+        dump->first_ns = dump->chunk_count == 0 ? now_ns : dump->first_ns;
+        dump->last_ns = now_ns;
         dump->chunk_count++;
         switch (chunk->kind) {
         case TR_CHUNK_EVENTS:
@@ -307,13 +311,15 @@ static int dump(struct probe *probe)
         if (tr_ingest_step(&dump.ingest, now_ns) == 0) {
             (void)poll(NULL, 0, 5);
         }
-        take_chunks(&dump);
+        take_chunks(&dump, tr_clock_monotonic_ns(clock));
         if (dump.rows_events >= rows_wanted || now_ns > deadline_ns) {
             tr_ingest_stop(&dump.ingest);
         }
     }
-    (void)printf("rows_events %" PRIu64 "\nevent_bytes %" PRIu64 "\nchunks %" PRIu64 "\n",
-                 dump.rows_events, dump.event_bytes, dump.chunk_count);
+    (void)printf("rows_events %" PRIu64 "\nevent_bytes %" PRIu64 "\nchunks %" PRIu64
+                 "\nmicros %" PRId64 "\n",
+                 dump.rows_events, dump.event_bytes, dump.chunk_count,
+                 (dump.last_ns - dump.first_ns) / 1000);
     const struct tr_error *fault = tr_fault_seen(&dump.fault);
     const int result = fault != NULL ? failed(fault) : dump.rows_events >= rows_wanted ? 0 : 1;
     tr_ingest_deinit(&dump.ingest);
