@@ -36,6 +36,7 @@ struct run {
     struct tr_fault fault;
     struct tr_start start;
     struct tr_wire_source wire;
+    char server[16]; /* MariaDB's server id as text, for the source */
     struct tr_pipeline pipeline;
     /* What the supervisor last saw, to tell work from standstill. */
     uint64_t seen_safe_seq;
@@ -98,9 +99,12 @@ static bool refresh_credentials(void *self, uint64_t generation, int64_t at_ns)
 static enum tr_code start_pipeline(struct run *run, struct tr_pipeline_options *options,
                                    struct tr_error *err)
 {
-    const struct tr_wire_options wire = tr_settings_wire(run->config);
+    struct tr_wire_options wire = tr_settings_wire(run->config);
     const struct tr_clock *clock = tr_clock_system();
 
+    (void)snprintf(run->server, sizeof(run->server), "%" PRIu32, run->start.facts.server_id);
+    wire.expected_server =
+        run->start.facts.flavor == TR_FLAVOR_MYSQL ? run->start.facts.server_uuid : run->server;
     if (tr_wire_source_init(&run->wire, &wire, err) != TR_OK) {
         return err->code;
     }
@@ -140,6 +144,9 @@ static enum tr_code start_pipeline(struct run *run, struct tr_pipeline_options *
         return err->code;
     }
     tr_memory_sum_add(&run->pipeline.memory, "http", tr_http_memory_bytes());
+    tr_memory_sum_add(&run->pipeline.memory, "transports",
+                      options->shipper_count *
+                          tr_transport_curl_memory_bytes(TR_SHIPPER_SLOTS_MAX, 0));
     tr_metrics_set_memory_sum(run->metrics, &run->pipeline.memory);
     for (uint32_t i = 0; i < run->pipeline.runner_count; i++) {
         tr_metrics_add_runner(run->metrics, &run->pipeline.runners[i]);

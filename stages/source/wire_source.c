@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -12,6 +13,7 @@
 #include "engine/cover.h"
 #include "engine/log.h"
 
+#define SERVER_TEXT_BYTES 64   /* a uuid, or a number */
 #define COMMAND_DUMP 0x12      /* COM_BINLOG_DUMP: MySQL internals, "Replication Protocol" */
 #define COMMAND_DUMP_GTID 0x1E /* COM_BINLOG_DUMP_GTID */
 #define FLAG_HEARTBEAT_V2                                                                          \
@@ -24,6 +26,8 @@
 static enum tr_code open_dump(void *self, const struct tr_resume *resume, struct tr_error *err);
 static enum tr_code prepare_session(struct tr_wire_source *source, const struct tr_resume *resume,
                                     struct tr_error *err);
+static enum tr_code check_server(struct tr_wire_source *source, enum tr_flavor flavor,
+                                 struct tr_error *err);
 static enum tr_code set_connect_state(struct tr_wire_source *source,
                                       const struct tr_gtid_set *gtids, struct tr_error *err);
 static enum tr_code send_dump(struct tr_wire_source *source, const struct tr_resume *resume,
@@ -107,6 +111,9 @@ static enum tr_code prepare_session(struct tr_wire_source *source, const struct 
                        flavor == TR_FLAVOR_MARIADB ? "MariaDB" : "MySQL",
                        tr_mysql_link_version(source->link));
     }
+    if (check_server(source, flavor, err) != TR_OK) {
+        return err->code;
+    }
     (void)snprintf(heartbeat, sizeof(heartbeat),
                    "SET @master_heartbeat_period = %" PRId64
                    ", @source_heartbeat_period = %" PRId64,
@@ -134,6 +141,45 @@ static enum tr_code prepare_session(struct tr_wire_source *source, const struct 
         return set_connect_state(source, resume->gtids, err);
     }
     return TR_OK;
+}
+
+/* The first cell of the first row, as text. */
+static int take_text(void *self, const struct tr_span *cells, uint32_t count)
+{
+    char *text = self;
+    if (count > 0 && cells[0].bytes < SERVER_TEXT_BYTES) {
+        memcpy(text, cells[0].data, cells[0].bytes);
+        text[cells[0].bytes] = '\0';
+    }
+    return 0;
+}
+
+/*
+ * Whether this is the server that the position was read from. File positions, and the counts of an
+ * open transaction, mean nothing on another one; a new start decides by the GTIDs whether it can go
+ * on.
+ */
+static enum tr_code check_server(struct tr_wire_source *source, enum tr_flavor flavor,
+                                 struct tr_error *err)
+{
+    char found[SERVER_TEXT_BYTES] = {0};
+    const char *expected = source->options.expected_server;
+
+    if (expected == NULL || expected[0] == '\0') {
+        return TR_OK;
+    }
+    const char *sql = flavor == TR_FLAVOR_MARIADB ? "SELECT @@server_id" : "SELECT @@server_uuid";
+    if (tr_mysql_link_query(source->link, sql, take_text, found, err) != TR_OK) {
+        return err->code;
+    }
+    if (strcasecmp(found, expected) == 0) {
+        return TR_OK;
+    }
+    return TR_FAIL(err, TR_ERR_SOURCE_GONE, TR_STOP,
+                   "%s:%u is another server now (%s, not %s): start again, and its GTIDs decide "
+                   "whether it can go on from the "
+                   "saved position",
+                   source->options.mysql.host, source->options.mysql.port, found, expected);
 }
 
 /* MariaDB's start by GTID: the state, and no strictness that would refuse an out-of-order number in

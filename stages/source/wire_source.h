@@ -28,7 +28,10 @@ struct tr_wire_options {
     struct tr_mysql_options mysql; /* texts borrowed for the source's life */
     uint32_t server_id;            /* ours: unique among all replicas of the source, not 0 */
     int64_t heartbeat_ns;          /* asked from the server; 0 = 5 s */
-    uint32_t net_write_timeout_s;  /* how long the server waits for a stalled reader; 0 = one day */
+    const char *expected_server; /* MySQL: its server_uuid, MariaDB: its server_id, as text; another
+                                    one that answers, now or at a reconnect, is refused. NULL or
+                                    empty = not checked */
+    uint32_t net_write_timeout_s; /* how long the server waits for a stalled reader; 0 = one day */
 };
 
 struct tr_wire_source {
@@ -47,8 +50,9 @@ TR_NODISCARD enum tr_code tr_wire_source_init(struct tr_wire_source *source,
 /* Closes everything; accepts a zeroed source. */
 void tr_wire_source_deinit(struct tr_wire_source *source);
 
-#define TR_DUMP_COMMAND_FIXED_BYTES 32 /* header and fixed members of either command, rounded up   \
-                                        */
+#define TR_DUMP_COMMAND_FIXED_BYTES                                                                \
+    32 /* header and fixed members of either command, rounded up                                   \
+        */
 
 /*
  * Writes the dump command packet (header, sequence 0) for `resume` into `out` and returns its
