@@ -123,16 +123,14 @@ static enum tr_code start_pipeline(struct run *run, struct tr_pipeline_options *
     options->sequencer.gtid_mode = run->start.encode.gtid_mode;
     options->sequencer.source_is_same = run->start.counters_apply;
     options->sequencer.start = run->start.position.point;
-    options->sequencer.start_gtids =
-        tr_server_facts_has_gtids(&run->start.facts) ? run->start.position.gtids : NULL;
+    options->sequencer.start_gtids = run->start.gtids_known ? run->start.position.gtids : NULL;
     options->sequencer.row_bytes_max = run->config->row_max_bytes;
     options->sequencer.replay_bytes_max = run->config->replay_max_bytes;
     options->shipper.refresh_credentials = refresh_credentials;
     options->shipper.refresh_self = run->start.credentials;
     run->start.identity.schema_fingerprint = run->start.fingerprint;
-    tr_identity_binlog_base(run->start.position.point.file, run->start.identity.binlog_base);
     options->coordinator.flavor = run->start.facts.flavor;
-    options->coordinator.keep_gtids = tr_server_facts_has_gtids(&run->start.facts);
+    options->coordinator.keep_gtids = run->start.gtids_known;
     options->coordinator.initial = &run->start.position;
     options->coordinator.stored_value =
         tr_span_of(run->start.stored_value, run->start.stored_bytes);

@@ -9,9 +9,6 @@
 #include "engine/clock.h"
 #include "engine/json.h"
 #include "engine/log.h"
-#include "offsets/store_file.h"
-#include "offsets/store_memory.h"
-#include "offsets/store_redis.h"
 #include "stages/schema/topic.h"
 #include "stages/ship/call.h"
 #include "stages/ship/ensure.h"
@@ -20,9 +17,7 @@
 
 #define RETRY_NS (250 * TR_NS_PER_MS)
 #define READER_BYTES ((size_t)1024 * 1024) /* of an answer to a control call */
-#define OFFSET_KEY_BYTES_MAX 1024
-#define STORE_POLL_NS (5 * TR_NS_PER_MS)
-#define SCHEMA_READS_MAX 10 /* a table is changed between two reads: read again */
+#define SCHEMA_READS_MAX 10                /* a table is changed between two reads: read again */
 
 static int64_t now_ns(void)
 {
@@ -31,7 +26,7 @@ static int64_t now_ns(void)
 
 /* Turns main's reactor, at least once, until `deadline_ns`; TR_ERR_INTERRUPTED when a stop is asked
  * for. */
-static enum tr_code wait_until(struct tr_start *start, int64_t deadline_ns, struct tr_error *err)
+enum tr_code tr_start_wait_until(struct tr_start *start, int64_t deadline_ns, struct tr_error *err)
 {
     int64_t now = now_ns();
     do {
@@ -47,14 +42,14 @@ static enum tr_code wait_until(struct tr_start *start, int64_t deadline_ns, stru
 
 /* Whether a failed step should be tried again: it says so, and tailrace.startup.wait.ms has not
  * passed. */
-static bool may_retry(struct tr_start *start, struct tr_error *err)
+bool tr_start_may_retry(struct tr_start *start, struct tr_error *err)
 {
     struct tr_error interrupted;
     if (err->remedy == TR_STOP || now_ns() >= start->deadline_ns) {
         return false;
     }
     tr_log_error(TR_LOG_WARN, "start.waiting", err);
-    if (wait_until(start, now_ns() + RETRY_NS, &interrupted) != TR_OK) {
+    if (tr_start_wait_until(start, now_ns() + RETRY_NS, &interrupted) != TR_OK) {
         *err = interrupted;
         return false;
     }
@@ -158,7 +153,10 @@ static enum tr_code begin_now(struct tr_start *start, struct tr_error *err)
             TR_LOG(TR_LOG_INFO, "start.position", TR_TEXT("from", "end of the log"),
                    TR_TEXT("file", start->position.point.file),
                    TR_UINT("pos", start->position.point.pos));
-            return TR_OK;
+            start->gtids_known = tr_server_facts_has_gtids(&start->facts);
+            tr_identity_binlog_base(start->position.point.file, start->identity.binlog_base);
+            /* Before anything behind it is read: a crash must not begin later, at a new end. */
+            return tr_start_save_first(start, err);
         }
     }
     return TR_FAIL(err, TR_ERR_SCHEMA, TR_RETRY,
@@ -206,6 +204,22 @@ static enum tr_code check_identity(struct tr_start *start, const struct tr_ident
     return TR_OK;
 }
 
+/* What the server calls its logs now: part of its identity. */
+static enum tr_code read_log_name(struct tr_start *start, struct tr_error *err)
+{
+    struct tr_saved_position now = {0};
+    if (tr_gtid_set_open(&now.gtids, start->facts.flavor, err) != TR_OK) {
+        return err->code;
+    }
+    const enum tr_code code =
+        tr_server_position_read(&now, &start->facts, &start->query.port, start->gtid_sources, err);
+    if (code == TR_OK) {
+        tr_identity_binlog_base(now.point.file, start->identity.binlog_base);
+    }
+    tr_gtid_set_close(now.gtids);
+    return code;
+}
+
 /* A restart: where the stored offset says. */
 static enum tr_code begin_stored(struct tr_start *start, struct tr_span identity_text,
                                  struct tr_error *err)
@@ -221,7 +235,7 @@ static enum tr_code begin_stored(struct tr_start *start, struct tr_span identity
                        "end of the log");
     }
     if ((has_stored && tr_identity_parse_json(&stored, identity_text, err) != TR_OK) ||
-        open_catalog(start, err) != TR_OK ||
+        read_log_name(start, err) != TR_OK || open_catalog(start, err) != TR_OK ||
         load_tables(start, &load, start->catalog, err) != TR_OK) {
         return err->code;
     }
@@ -233,6 +247,10 @@ static enum tr_code begin_stored(struct tr_start *start, struct tr_span identity
         return err->code;
     }
     start->counters_apply = counters_apply(start, &stored, has_stored);
+    /* An offset without GTIDs (written while the server had none): by file, and the set stays
+     * untold. */
+    start->gtids_known =
+        tr_server_facts_has_gtids(&start->facts) && !tr_gtid_set_is_empty(start->position.gtids);
     TR_LOG(TR_LOG_INFO, "start.position", TR_TEXT("from", "offset store"),
            TR_TEXT("file", start->position.point.file), TR_UINT("pos", start->position.point.pos),
            TR_UINT("event", start->position.point.event_count),
@@ -252,31 +270,6 @@ static void fill_identity(struct tr_start *start)
     }
 }
 
-enum tr_code tr_start_load_store(struct tr_start *start, struct tr_store_content *content,
-                                 struct tr_error *err)
-{
-    for (;;) { /* ends: by an answer, or by the store's own limit of attempts */
-        start->store.start_load(start->store.self, now_ns());
-        enum tr_store_state state = TR_STORE_PENDING;
-        while (state == TR_STORE_PENDING) {
-            const int64_t now = now_ns();
-            state = start->store.poll(start->store.self, now, content, err);
-            if (state == TR_STORE_PENDING) {
-                (void)tr_reactor_poll(start->service_reactor, now, STORE_POLL_NS);
-                if (wait_until(start, now, err) != TR_OK) {
-                    return err->code;
-                }
-            }
-        }
-        if (state == TR_STORE_DONE) {
-            return TR_OK;
-        }
-        if (!may_retry(start, err)) {
-            return err->code;
-        }
-    }
-}
-
 /* The server's facts, asked for until it answers or the time is up; what keeps it from being
  * captured is an error. */
 static enum tr_code ask_server(struct tr_start *start, struct tr_error *err)
@@ -284,7 +277,7 @@ static enum tr_code ask_server(struct tr_start *start, struct tr_error *err)
     const struct tr_mysql_options mysql = tr_settings_mysql(start->config);
     tr_mysql_query_init(&start->query, &mysql);
     while (tr_server_facts_read(&start->facts, &start->query.port, err) != TR_OK) {
-        if (!may_retry(start, err)) {
+        if (!tr_start_may_retry(start, err)) {
             return err->code;
         }
     }
@@ -346,67 +339,7 @@ enum tr_code tr_start_prepare(struct tr_start *start, uint32_t shipper_count, st
         TR_OK) {
         return err->code;
     }
-    tr_identity_binlog_base(start->position.point.file, start->identity.binlog_base);
     return begin_stored(start, content.identity, err);
-}
-
-static struct tr_store_redis_options redis_options(const struct tr_start *start, struct tr_span key,
-                                                   struct tr_fault *fault)
-{
-    const struct tr_config *config = start->config;
-    return (struct tr_store_redis_options){
-        .address = config->redis_address,
-        .user = config->redis_user,
-        .password = config->redis_password,
-        .db_index = (uint32_t)config->redis_db_index,
-        .key = config->redis_key,
-        .offset_key = key,
-        .topic_prefix = tr_span_of_text(config->topic_prefix),
-        .tls = config->redis_ssl_enabled,
-        .tls_no_hostname_verify = !config->redis_ssl_hostname_verification,
-        .tls_ca_path = config->redis_tls_ca[0] == '\0' ? NULL : config->redis_tls_ca,
-        .connect_timeout_ns = (int64_t)config->redis_connection_timeout_ms * TR_NS_PER_MS,
-        .socket_timeout_ns = (int64_t)config->redis_socket_timeout_ms * TR_NS_PER_MS,
-        .retry_delay_ns_min = (int64_t)config->redis_retry_initial_delay_ms * TR_NS_PER_MS,
-        .retry_delay_ns_max = (int64_t)config->redis_retry_max_delay_ms * TR_NS_PER_MS,
-        .retry_attempts_max = (uint32_t)config->redis_retry_max_attempts,
-        .wait_enabled = config->redis_wait_enabled,
-        .wait_timeout_ns = (int64_t)config->redis_wait_timeout_ms * TR_NS_PER_MS,
-        .wait_retry_enabled = config->redis_wait_retry_enabled,
-        .wait_retry_delay_ns = (int64_t)config->redis_wait_retry_delay_ms * TR_NS_PER_MS,
-        .read_only = start->read_only,
-        .reactor = start->service_reactor,
-        .fault = fault};
-}
-
-enum tr_code tr_start_open_store(struct tr_start *start, struct tr_fault *fault,
-                                 struct tr_error *err)
-{
-    char key[OFFSET_KEY_BYTES_MAX];
-    const struct tr_config *config = start->config;
-    const size_t bytes =
-        tr_position_write_key(tr_span_of_text(config->topic_prefix), key, sizeof(key));
-    if (bytes == 0) {
-        return TR_FAIL(err, TR_ERR_CONFIG, TR_STOP,
-                       "debezium.source.topic.prefix: %zu bytes: at most %d",
-                       strlen(config->topic_prefix), OFFSET_KEY_BYTES_MAX / 8);
-    }
-    switch (config->offset_storage) {
-    case TR_CONFIG_OFFSET_MEMORY:
-        return tr_store_memory_open(&start->store, err);
-    case TR_CONFIG_OFFSET_REDIS: {
-        const struct tr_store_redis_options options =
-            redis_options(start, tr_span_of(key, bytes), fault);
-        return tr_store_redis_open(&start->store, &options, err);
-    }
-    default:
-        return tr_store_file_open(
-            &start->store,
-            &(struct tr_store_file_options){.path = config->offset_file,
-                                            .offset_key = tr_span_of(key, bytes),
-                                            .read_only = start->read_only},
-            err);
-    }
 }
 
 enum tr_code tr_start_ensure_streams(struct tr_start *start, struct tr_error *err)

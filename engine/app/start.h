@@ -49,6 +49,7 @@ struct tr_start {
     struct tr_identity identity;       /* of the server as it is now */
     char *stored_value;                /* owns: what the store had; NULL = nothing */
     size_t stored_bytes;
+    bool gtids_known;     /* position's GTID set is the whole executed set there */
     bool counters_apply;  /* position's event and row counts are of this very server */
     uint64_t fingerprint; /* of all captured tables */
     uint32_t table_count;
@@ -58,6 +59,19 @@ struct tr_start {
  * another instance. */
 TR_NODISCARD enum tr_code tr_start_open_store(struct tr_start *start, struct tr_fault *fault,
                                               struct tr_error *err);
+
+/* Turns main's reactor, at least once, until `deadline_ns`. Errors: TR_ERR_INTERRUPTED when a stop
+ * is asked for. */
+TR_NODISCARD enum tr_code tr_start_wait_until(struct tr_start *start, int64_t deadline_ns,
+                                              struct tr_error *err);
+
+/* Whether a failed step should be tried again, after a pause: it says so, and
+ * tailrace.startup.wait.ms has not passed. */
+bool tr_start_may_retry(struct tr_start *start, struct tr_error *err);
+
+/* Saves `position` as the first one; it is then the stored one. Errors: TR_ERR_STATE,
+ * TR_ERR_INTERRUPTED. */
+TR_NODISCARD enum tr_code tr_start_save_first(struct tr_start *start, struct tr_error *err);
 
 /* Loads it: both texts are the store's until its next command. Errors: TR_ERR_STATE, TR_ERR_LOCKED,
  * TR_ERR_INTERRUPTED. */
