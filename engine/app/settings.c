@@ -141,6 +141,7 @@ void tr_settings_pipeline(struct tr_pipeline_options *options, const struct tr_c
     options->decoder.record_bytes_max = RECORD_BYTES_MAX;
 
     options->shipper.batch_size_max = (uint32_t)config->kinesis_batch_size;
+    options->shipper.create_shards = config->streams_create ? (uint32_t)config->streams_shards : 0;
     options->shipper.null_key = config->kinesis_null_key;
     options->shipper.order_hot = hot[config->order_hot_keys];
     options->shipper.key_oversize = oversize[config->key_oversize];

@@ -73,6 +73,8 @@ struct tr_shipper_options {
     uint32_t streams_max;    /* of this shipper; 1,024 */
     uint64_t parking_bytes;  /* 16 MiB */
 
+    uint32_t create_shards; /* of a stream that does not exist and is created at its first record; 0 = it is not */
+
     const char *null_key;    /* partition key of records without one; "default" */
     enum tr_order_hot order_hot;
     enum tr_key_oversize key_oversize;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * What a stream takes and how it is divided, asked for at its first record: DescribeStreamSummary for the record limit,
- * then ListShards page by page; the map again every few minutes. One call at a time in a slot of its own, paced
+ * CreateStream where there is none and it is wanted, then ListShards page by page; the map again every few minutes. One call at a time in a slot of its own, paced
  * under the account's limits (kinesis §2.2). Who may not ask goes on with hash lanes and the default limit.
  */
 #include "engine/assert.h"
@@ -13,6 +13,7 @@
 #define CONTROL_GRACE_NS (2 * TR_NS_PER_S)
 #define RETRY_BASE_NS TR_NS_PER_S
 #define RETRY_CAP_NS (30 * TR_NS_PER_S)
+#define CREATING_POLL_NS TR_NS_PER_S
 #define APPLY_WAIT_NS (60 * TR_NS_PER_S) /* for the stream's last request; then the map is asked for later */
 
 enum tr_code ship_control_open(struct ship_control *control, struct tr_error *err)
@@ -91,16 +92,30 @@ static void send_call(struct tr_shipper *shipper, int64_t now_ns)
 {
     struct ship_control *control = &shipper->control;
     const struct ship_stream *stream = ship_stream_of(shipper, control->stream);
-    const bool is_summary = stream->need == SHIP_NEED_SUMMARY;
+    const char *operation = NULL;
+    enum ship_control_state state = SHIP_CONTROL_IDLE;
     struct tr_error err;
 
-    if (is_summary) {
+    switch (stream->need) {
+    case SHIP_NEED_SUMMARY:
+        operation = "DescribeStreamSummary";
+        state = SHIP_CONTROL_SUMMARY;
         tr_control_write_describe_stream_summary(control->body, stream->stream->name);
-    } else {
+        break;
+    case SHIP_NEED_CREATE:
+        operation = "CreateStream";
+        state = SHIP_CONTROL_CREATE;
+        tr_control_write_create_stream(control->body, stream->stream->name, shipper->options.create_shards);
+        break;
+    case SHIP_NEED_SHARDS:
+    case SHIP_NEED_NOTHING: /* a map that is asked for again */
+        operation = "ListShards";
+        state = SHIP_CONTROL_SHARDS;
         tr_control_write_list_shards(control->body, stream->stream->name, control->list->next_token);
+        break;
     }
     const struct tr_call call = {.slot = shipper->options.slot_count,
-                                 .operation = is_summary ? "DescribeStreamSummary" : "ListShards",
+                                 .operation = operation,
                                  .body = tr_control_body_span(control->body),
                                  .timeout_ns = CONTROL_TIMEOUT_NS};
     control->next_ns = now_ns + shipper->options.control_interval_ns;
@@ -110,7 +125,7 @@ static void send_call(struct tr_shipper *shipper, int64_t now_ns)
         return;
     }
     tr_metric_add(stream->metrics, TR_METRIC_CONTROL_CALLS, 1);
-    control->state = is_summary ? SHIP_CONTROL_SUMMARY : SHIP_CONTROL_SHARDS;
+    control->state = state;
 }
 
 static void start_turn(struct tr_shipper *shipper, int64_t now_ns)
@@ -165,6 +180,7 @@ uint32_t ship_control_step(struct tr_shipper *shipper, int64_t now_ns)
         start_turn(shipper, now_ns);
         return 1;
     case SHIP_CONTROL_SUMMARY:
+    case SHIP_CONTROL_CREATE:
     case SHIP_CONTROL_SHARDS:
         if (now_ns < control->deadline_ns) {
             return 0;
@@ -190,7 +206,8 @@ static void do_without(struct tr_shipper *shipper, int64_t now_ns)
     struct ship_stream *stream = ship_stream_of(shipper, shipper->control.stream);
 
     TR_COVER("shipper.control_denied");
-    if (stream->need == SHIP_NEED_SUMMARY) {
+    stream->is_creating = false;
+    if (stream->need != SHIP_NEED_SHARDS) {
         stream->is_limit_known = true; /* the default is all we shall know */
         stream->need = SHIP_NEED_SHARDS;
         shipper->control.state = SHIP_CONTROL_NEXT;
@@ -200,14 +217,35 @@ static void do_without(struct tr_shipper *shipper, int64_t now_ns)
     }
 }
 
+/* The stream will be there soon: what it takes is asked for then. */
+static void await_creation(struct tr_shipper *shipper, int64_t now_ns)
+{
+    struct ship_stream *stream = ship_stream_of(shipper, shipper->control.stream);
+
+    stream->is_creating = true;
+    stream->need = SHIP_NEED_SUMMARY;
+    end_turn(shipper, now_ns + CREATING_POLL_NS);
+}
+
 static void take_failure(struct tr_shipper *shipper, const struct tr_call_done *done, int64_t now_ns)
 {
-    const struct ship_stream *stream = ship_stream_of(shipper, shipper->control.stream);
+    struct ship_stream *stream = ship_stream_of(shipper, shipper->control.stream);
     struct tr_kinesis_failure failure;
 
     tr_control_parse_failure(shipper->reader, done->answer, done->error_type, &failure);
     const struct tr_verdict_rule rule = tr_kinesis_classify(done->status, tr_span_of_text(failure.type));
     const bool is_missing = strcmp(failure.type, "ResourceNotFoundException") == 0;
+    if (is_missing && stream->need == SHIP_NEED_SUMMARY && shipper->options.create_shards > 0) {
+        stream->is_creating = true;
+        stream->need = SHIP_NEED_CREATE;
+        shipper->control.state = SHIP_CONTROL_NEXT;
+        return;
+    }
+    if (stream->need == SHIP_NEED_CREATE && strcmp(failure.type, "ResourceInUseException") == 0) {
+        TR_COVER("shipper.stream_was_created");
+        await_creation(shipper, now_ns); /* another one was faster, or our first try was heard */
+        return;
+    }
     TR_LOG(TR_LOG_WARN, "shipper.control_refused", TR_TEXT("stream", stream->stream->name),
            TR_INT("status", done->status), TR_TEXT("type", failure.type));
     if ((rule.verdict == TR_VERDICT_FATAL && !is_missing) || rule.verdict == TR_VERDICT_BAD) {
@@ -217,9 +255,19 @@ static void take_failure(struct tr_shipper *shipper, const struct tr_call_done *
     retry_later(shipper, now_ns);
 }
 
-static void take_summary(struct tr_shipper *shipper, const struct tr_stream_summary *summary)
+static void take_summary(struct tr_shipper *shipper, const struct tr_stream_summary *summary, int64_t now_ns)
 {
     struct ship_stream *stream = ship_stream_of(shipper, shipper->control.stream);
+    if (summary->status == TR_STREAM_CREATING) {
+        await_creation(shipper, now_ns);
+        return;
+    }
+    if (stream->is_creating) {
+        stream->is_creating = false;
+        stream->refused_since_ns = 0;
+        stream->refused_count = 0;
+        stream->not_before_ns = now_ns;
+    }
     const uint32_t kib_max = TR_REQUEST_PAYLOAD_BYTES_MAX / 1024;
     const uint32_t kib = summary->max_record_kib < kib_max ? summary->max_record_kib : kib_max;
 
@@ -265,13 +313,21 @@ void ship_control_done(struct tr_shipper *shipper, const struct tr_call_done *do
     struct tr_stream_summary summary;
     struct tr_error err;
 
-    TR_ASSERT(state == SHIP_CONTROL_SUMMARY || state == SHIP_CONTROL_SHARDS);
+    TR_ASSERT(state == SHIP_CONTROL_SUMMARY || state == SHIP_CONTROL_CREATE || state == SHIP_CONTROL_SHARDS);
     if (done->state == TR_CALL_ANSWERED && done->status != 200) {
         take_failure(shipper, done, now_ns);
         return;
     }
+    if (done->state == TR_CALL_ANSWERED && state == SHIP_CONTROL_CREATE) {
+        TR_COVER("shipper.stream_created");
+        TR_LOG(TR_LOG_INFO, "streams.created",
+               TR_TEXT("stream", ship_stream_of(shipper, shipper->control.stream)->stream->name),
+               TR_UINT("shards", shipper->options.create_shards));
+        await_creation(shipper, now_ns);
+        return;
+    }
     enum tr_code code = TR_ERR_SINK_LINK;
-    if (done->state == TR_CALL_ANSWERED) {
+    if (done->state == TR_CALL_ANSWERED && state != SHIP_CONTROL_CREATE) {
         code = state == SHIP_CONTROL_SUMMARY
                    ? tr_control_parse_stream_summary(shipper->reader, done->answer, &summary, &err)
                    : tr_control_parse_shards(shipper->reader, done->answer, control->list, &err);
@@ -282,7 +338,7 @@ void ship_control_done(struct tr_shipper *shipper, const struct tr_call_done *do
     } else if (code != TR_OK) {
         retry_later(shipper, now_ns);
     } else if (state == SHIP_CONTROL_SUMMARY) {
-        take_summary(shipper, &summary);
+        take_summary(shipper, &summary, now_ns);
     } else {
         take_shards(shipper, now_ns);
     }

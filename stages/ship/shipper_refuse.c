@@ -13,6 +13,7 @@
 #define BACKOFF_CAP_NS (5 * TR_NS_PER_S)
 #define PATIENT_BASE_NS TR_NS_PER_S
 #define PATIENT_CAP_NS (30 * TR_NS_PER_S)
+#define CREATING_GRACE_NS (180 * TR_NS_PER_S) /* a stream that is being made */
 #define REQUEST_BYTES_MIN (64U * 1024)
 #define TIMEOUT_LEVEL_MAX 4
 
@@ -244,7 +245,9 @@ void ship_stream_refused(struct tr_shipper *shipper, struct ship_stream *stream,
         stream->refused_since_ns = now_ns;
     }
     const bool is_final = rule.verdict == TR_VERDICT_FATAL && !rule.has_grace;
-    const int64_t grace_ns = stream->has_worked ? shipper->options.stream_grace_ns : shipper->options.start_grace_ns;
+    const int64_t grace_ns = stream->is_creating  ? CREATING_GRACE_NS
+                             : stream->has_worked ? shipper->options.stream_grace_ns
+                                                  : shipper->options.start_grace_ns;
     if (!is_final && (rule.verdict == TR_VERDICT_STATE || now_ns - stream->refused_since_ns < grace_ns)) {
         int64_t delay_ns = PATIENT_BASE_NS;
         for (uint32_t i = 0; i < stream->refused_count && delay_ns < PATIENT_CAP_NS; i++) {

@@ -45,7 +45,7 @@ struct ship_held {
     uint32_t next;
 };
 
-enum ship_control_need { SHIP_NEED_SUMMARY = 0, SHIP_NEED_SHARDS, SHIP_NEED_NOTHING };
+enum ship_control_need { SHIP_NEED_SUMMARY = 0, SHIP_NEED_CREATE, SHIP_NEED_SHARDS, SHIP_NEED_NOTHING };
 
 struct ship_stream {
     const struct tr_stream *stream; /* NULL: no record yet */
@@ -54,6 +54,7 @@ struct ship_stream {
     bool is_busy;
     bool is_stopped; /* a fault was raised for it: nothing is sent any more */
     bool has_worked; /* took a record since the start */
+    bool is_creating; /* it is being made: that it cannot be found is no refusal */
 
     uint64_t queued_count; /* records unacknowledged */
     uint64_t queued_bytes;
@@ -118,6 +119,7 @@ struct ship_slot {
 enum ship_control_state { 
     SHIP_CONTROL_IDLE = 0,
     SHIP_CONTROL_SUMMARY, /* a call is out */
+    SHIP_CONTROL_CREATE,
     SHIP_CONTROL_SHARDS,
     SHIP_CONTROL_NEXT,  /* the next call of this turn waits for its pace */
     SHIP_CONTROL_APPLY, /* a whole map waits for the last request of the stream */

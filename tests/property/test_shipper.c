@@ -313,6 +313,7 @@ static void open_state(struct stream_state *stream, uint32_t index)
     stream->model = model_kinesis_add_stream(world->model, name);
     stream->model->shard_count = 1 + tr_random_below(&world->random, tr_random_chance(&world->random, 200) ? 100 : 6);
     stream->model->is_denied = tr_random_chance(&world->random, 200);
+    stream->model->is_absent = !stream->model->is_denied && tr_random_chance(&world->random, 200);
     stream->has_keyless = tr_random_chance(&world->random, 250);
     static const uint32_t counts[] = {1, 3, 20, KEYS_MAX};
     stream->key_count = counts[tr_random_below(&world->random, 4)];
@@ -353,6 +354,7 @@ static void open_shipper(void)
         .streams_max = STREAMS_MAX,
         .parking_bytes = (uint64_t)tr_random_below(&world->random, 8) * 256 * 1024 + 1,
         .request_timeout_ns = (100 + tr_random_below(&world->random, 3000)) * TR_NS_PER_MS,
+        .create_shards = 1,
         .map_refresh_ns = 2 * TR_NS_PER_S,
         .stream_grace_ns = 100000 * TR_NS_PER_S,
         .start_grace_ns = 100000 * TR_NS_PER_S,
@@ -529,6 +531,7 @@ static void check_marks(void)
         "shipper.garbled_answer",    "shipper.relaxed_resend",  "shipper.bisected",         "shipper.suspects_sent",
         "shipper.suspect_guarded",   "shipper.request_shrunk",  "shipper.request_throttled", "shipper.stream_stalled",
         "shipper.parked",            "shipper.breaker_opened",  "shipper.map_applied",      "shipper.map_not_whole",
+        "shipper.stream_created",    "shipper.stream_was_created",
         "shipper.control_retried",   "shipper.control_denied",  "shipper.flight_bytes_out", "shipper.keys_all_out",
     };
     uint32_t missing_count = 0;

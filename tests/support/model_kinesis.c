@@ -214,7 +214,7 @@ static bool refuse_by_rule(const struct parsed *parsed, struct plan *plan)
 {
     const struct model_stream *stream = parsed->stream;
     *plan = (struct plan){.status = 400, .message = ""};
-    if (stream == NULL || stream->is_missing) {
+    if (stream == NULL || stream->is_missing || stream->is_absent || stream->creating_count > 0) {
         plan->error_type = "ResourceNotFoundException";
         plan->message = "Stream not found";
         return true;
@@ -494,24 +494,34 @@ static size_t write_control_answer(struct model_kinesis *model, struct slot *slo
         }
     }
     MODEL_CHECK(tr_json_finish(model->reader, NULL) == TR_OK);
-    const struct model_stream *stream = find_stream(model, tr_span_of_text(name));
+    struct model_stream *stream = find_stream(model, tr_span_of_text(name));
+    const bool is_create = strcmp(slot->call.operation, "CreateStream") == 0;
     slot->plan.status = 400;
     slot->plan.message = "control";
-    if (stream == NULL || stream->is_missing) {
+    if (is_create && stream != NULL && !stream->is_absent) {
+        slot->plan.error_type = "ResourceInUseException";
+    } else if (stream == NULL || stream->is_missing || (stream->is_absent && !is_create)) {
         slot->plan.error_type = "ResourceNotFoundException";
     } else if (stream->is_denied) {
         slot->plan.error_type = "AccessDeniedException";
     } else if (chance(model, model->faults.control)) {
         slot->plan.error_type = "LimitExceededException";
+    } else if (is_create) {
+        slot->plan.status = 200;
+        stream->is_absent = false;
+        stream->creating_count = tr_random_below(&model->random, 4);
+        return 0;
     } else if (strcmp(slot->call.operation, "ListShards") == 0) {
         slot->plan.status = 200;
         return write_shards(model, slot, stream);
     } else {
+        const char *status = stream->creating_count > 0 ? "CREATING" : "ACTIVE";
+        stream->creating_count -= stream->creating_count > 0;
         slot->plan.status = 200;
         return (size_t)snprintf(slot->answer, ANSWER_BYTES,
-                                "{\"StreamDescriptionSummary\":{\"StreamName\":\"%s\",\"StreamStatus\":\"ACTIVE\","
+                                "{\"StreamDescriptionSummary\":{\"StreamName\":\"%s\",\"StreamStatus\":\"%s\","
                                 "\"OpenShardCount\":%u,\"MaxRecordSizeInKiB\":%u}}",
-                                name, stream->shard_count, stream->record_kib_max);
+                                name, status, stream->shard_count, stream->record_kib_max);
     }
     return (size_t)snprintf(slot->answer, ANSWER_BYTES, "{\"__type\":\"com.amazonaws.kinesis#%s\",\"message\":\"no\"}",
                             slot->plan.error_type);

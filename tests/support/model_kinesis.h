@@ -45,6 +45,8 @@ struct model_watcher {
 struct model_stream {
     char name[64];
     bool is_missing;           /* ResourceNotFoundException */
+    bool is_absent;            /* the same, until somebody creates it */
+    uint32_t creating_count;   /* so many more summaries say CREATING; until then it takes nothing */
     bool is_dead;              /* every call hangs or is lost */
     bool is_denied;            /* control calls are denied */
     uint64_t throttled_shards; /* bit per shard: entries for it are throttled */
