@@ -83,7 +83,8 @@ class Server:
     def socket(self):
         return os.path.join(self.datadir, "server.sock")
 
-    def _client(self, *args):
+    def client(self, *args):
+        """The command of a client that is logged in as root, with further arguments."""
         if self.kind == "mysql":
             inside = os.path.join("/tmp", os.path.basename(self.datadir), "server.sock")
             return ["chroot", MYSQL_ROOT, "mysql", "--no-defaults", "-uroot", "--socket=" + inside, *args]
@@ -92,7 +93,7 @@ class Server:
     def sql(self, statements, database=None):
         """Runs statements as root; raises ServerError with the client's message. Returns the raw text output."""
         args = ["--batch", "--default-character-set=utf8mb4"] + ([database] if database else [])
-        done = subprocess.run(self._client(*args), input=statements.encode(), capture_output=True, check=False)
+        done = subprocess.run(self.client(*args), input=statements.encode(), capture_output=True, check=False)
         if done.returncode != 0:
             raise ServerError(done.stderr.decode(errors="replace").strip())
         return done.stdout.decode()
