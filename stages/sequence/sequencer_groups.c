@@ -4,6 +4,7 @@
 
 #include "engine/assert.h"
 #include "engine/cover.h"
+#include "engine/log.h"
 #include "stages/sequence/sequencer_parts.h"
 
 #define US_PER_S INT64_C(1000000)
@@ -304,7 +305,13 @@ static enum seq_outcome apply_statement(struct tr_sequencer *sequencer)
                    ? SEQ_DONE
                    : fail(sequencer);
     }
-    if (scan->tables_are_partial && !tr_catalog_is_lenient(sequencer->options.catalog)) {
+    const bool is_lenient = tr_catalog_is_lenient(sequencer->options.catalog);
+    if (is_lenient && change == TR_CHANGE_ROWS) { /* offline: say that rows are missing, go on */
+        TR_LOG(TR_LOG_WARN, "sequencer.rows_as_statement", TR_TEXT("file", sequencer->file),
+               TR_UINT("pos", sequencer->event_start));
+        return SEQ_DONE;
+    }
+    if (scan->tables_are_partial && !is_lenient) {
         (void)TR_FAIL(&sequencer->error, TR_ERR_UNSUPPORTED, TR_STOP,
                       "%s whose tables cannot all be told: if no captured table is among them, go "
                       "on behind it",
