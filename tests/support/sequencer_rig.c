@@ -7,6 +7,11 @@
 #include "engine/crc32.h"
 #include "tests/check.h"
 
+/* One rig at a time: taken once, since tests open thousands of rigs. */
+static struct rig_item items[RIG_ITEMS_MAX];
+static struct rig_unit taken[RIG_UNITS_MAX];
+static struct tr_chunk chunks[RIG_CHUNKS];
+
 static int64_t rig_now(void *self)
 {
     (void)self;
@@ -141,12 +146,11 @@ void rig_open(struct rig *rig, const struct rig_options *options)
     }
     rig->clock = (struct tr_clock){
         .self = rig, .monotonic_ns = rig_now, .wall_unix_ns = rig_wall, .boottime_ns = rig_now};
-    rig->items = calloc(RIG_ITEMS_MAX, sizeof(*rig->items));
-    rig->taken = calloc(RIG_UNITS_MAX, sizeof(*rig->taken));
+    rig->items = items;
+    rig->taken = taken;
     for (uint32_t i = 0; i < RIG_CHUNKS; i++) {
-        rig->pool[i] = calloc(1, sizeof(*rig->pool[i]));
-        rig->pool[i]->magic = TR_CHUNK_MAGIC;
-        rig->free_chunks[rig->free_count++] = rig->pool[i];
+        chunks[i].magic = TR_CHUNK_MAGIC;
+        rig->free_chunks[rig->free_count++] = &chunks[i];
     }
     must(tr_gtid_sources_open(&rig->sources, &err), &err);
     open_catalog(rig);
@@ -174,11 +178,6 @@ void rig_close(struct rig *rig)
     for (uint32_t d = 0; d < TR_DECODERS_MAX; d++) {
         tr_ring_deinit(&rig->decoders[d]);
     }
-    for (uint32_t i = 0; i < RIG_CHUNKS; i++) {
-        free(rig->pool[i]);
-    }
-    free(rig->items);
-    free(rig->taken);
     *rig = (struct rig){0};
 }
 
@@ -186,6 +185,7 @@ static void note_item(struct rig *rig, const struct tr_unit *unit, const struct 
 {
     assert_true(rig->item_count < RIG_ITEMS_MAX);
     struct rig_item *noted = &rig->items[rig->item_count++];
+    memset(noted, 0, sizeof(*noted)); /* compared as bytes */
     const struct tr_table *table = item->schema->table;
 
     assert_in_range(item->at + item->bytes, 0, unit->chunk->used_bytes);

@@ -75,7 +75,6 @@ struct rig {
     struct tr_ring chunks, resumes, jobs, done, manifest, units, homes;
     struct tr_ring decoders[TR_DECODERS_MAX];
     struct tr_ring *inflate_returns[1];
-    struct tr_chunk *pool[RIG_CHUNKS]; /* all chunks of ingest */
     struct tr_chunk *free_chunks[RIG_CHUNKS];
     uint32_t free_count;
     _Atomic bool paused; /* set by the sequencer for ingest */
