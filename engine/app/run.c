@@ -69,6 +69,8 @@ static enum tr_code start_http(struct run *run, struct tr_error *err)
         tr_runner_init(&run->http_runner, "http", run->http_reactor, err) != TR_OK) {
         return err->code;
     }
+    TR_LOG(TR_LOG_INFO, "http.listening", TR_TEXT("host", run->config->http_host),
+           TR_UINT("port", tr_http_port(run->http)));
     return tr_runner_start(&run->http_runner, err);
 }
 
