@@ -133,7 +133,7 @@ static enum tr_code fail_listen(const struct tr_http_options *options, int error
 {
     switch (error) {
     case EADDRINUSE:
-        return TR_FAIL(err, TR_ERR_CONFIG, TR_STOP,
+        return TR_FAIL(err, TR_ERR_CONFIG, TR_RETRY,
                        "quarkus.http.port = %u: already in use at %s; stop what listens there, or "
                        "set another port "
                        "(0 = any free one)",

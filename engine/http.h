@@ -41,8 +41,8 @@ struct tr_http; /* opaque */
 
 /*
  * Listens, from now on answering within the reactor's polls. `now_ns` is the runner's monotonic
- * time. Errors: TR_ERR_CONFIG (address or port that cannot be listened at, with the remedy),
- * TR_ERR_SYSTEM.
+ * time. Errors: TR_ERR_CONFIG (address or port that cannot be listened at, with the remedy; TR_RETRY:
+ * the port is in use), TR_ERR_SYSTEM.
  */
 TR_NODISCARD enum tr_code tr_http_open(struct tr_http **http, const struct tr_http_options *options,
                                        int64_t now_ns, struct tr_error *err);

@@ -16,6 +16,7 @@
 
 #define METRIC_BLOCKS_MAX 4096
 #define SUPERVISE_NS (20 * TR_NS_PER_MS)
+#define PORT_WAIT_NS (2 * TR_NS_PER_S) /* the kernel may hold a killed predecessor's port for a moment (io_uring) */
 #define AFTER_FAULT_NS                                                                             \
     (TR_NS_PER_S / 2) /* without progress for so long after a fault: what could drain has drained  \
                        */
@@ -65,8 +66,15 @@ static enum tr_code start_http(struct run *run, struct tr_error *err)
         return err->code;
     }
     with_reactor.reactor = run->http_reactor;
-    if (tr_http_open(&run->http, &with_reactor, now_ns(), err) != TR_OK ||
-        tr_runner_init(&run->http_runner, "http", run->http_reactor, err) != TR_OK) {
+    const int64_t deadline_ns = now_ns() + PORT_WAIT_NS;
+    while (tr_http_open(&run->http, &with_reactor, now_ns(), err) != TR_OK) {
+        if (err->remedy != TR_RETRY || run->signals.stop_asked || now_ns() >= deadline_ns) {
+            err->remedy = TR_STOP;
+            return err->code;
+        }
+        (void)tr_reactor_poll(run->main_reactor, now_ns(), SUPERVISE_NS);
+    }
+    if (tr_runner_init(&run->http_runner, "http", run->http_reactor, err) != TR_OK) {
         return err->code;
     }
     TR_LOG(TR_LOG_INFO, "http.listening", TR_TEXT("host", run->config->http_host),
