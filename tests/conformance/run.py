@@ -18,17 +18,15 @@ import os
 import re
 import subprocess
 import sys
-import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "integration"))
 sys.path.insert(0, HERE)
 import compare  # noqa: E402
 import servers  # noqa: E402
-from engine import Engine, Standin, Trouble, free_port, make_workdir, remove_workdir, wait_for  # noqa: E402
+from engine import Engine, Standin, Trouble, free_port, make_workdir, remove_workdir, wait_delivered  # noqa: E402
 
 CASES = os.path.join(HERE, "cases")
-QUIET_SECONDS = 0.3
 CHANGED = {
     "debezium.source.snapshot.mode": "no_data",
     "debezium.source.include.schema.changes": "false",
@@ -204,24 +202,6 @@ class Run:
         return {key: re.sub(r"\$\{([A-Z_]+)\}", lambda m: values[m[1]], value)
                 for key, value in properties.items() if key not in DROPPED}
 
-    def dumps_have_sent_all(self):
-        states = [row[6] or "" for row in self.server.rows("SHOW PROCESSLIST") if row[4].startswith("Binlog Dump")]
-        return bool(states) and all("has sent all binlog" in state for state in states)
-
-    def wait_quiet(self):
-        """Until the server has sent its whole log, the engine has nothing left to do, and no request came for a while."""
-        last = [None, 0.0]
-
-        def quiet():
-            if not (self.dumps_have_sent_all() and self.engine.health() == "idle"):
-                last[0] = None
-                return False
-            count = self.kinesis.report()["records"]
-            if count != last[0]:
-                last[:] = [count, time.monotonic()]
-            return time.monotonic() - last[1] >= QUIET_SECONDS
-        wait_for(f"{self.name}: quiet", quiet, 30, self.engine.process)
-
     def apply(self, text):
         session, batch = self.session("main"), []
 
@@ -248,7 +228,7 @@ class Run:
 
     def direct(self, word):
         if word != "start":
-            self.wait_quiet()
+            wait_delivered(self.server, self.engine, self.kinesis)
         if word in ("stop", "restart") and self.engine.stop() != 0:
             raise Trouble(f"{self.name}: ended with {self.engine.process.returncode}\n{self.engine.output[-2000:]}")
         if word in ("start", "restart"):

@@ -139,21 +139,23 @@ class Process:
 class Standin:
     """The Kinesis stand-in, in judge mode: its report, its records, its faults. `streams`: {name: shards}."""
 
-    def __init__(self, workdir, *options, streams=None, port=0):
+    def __init__(self, workdir, *options, streams=None, port=None):
         self.output_path = os.path.join(workdir, "standin.log")
         self.options = ["--judge", *options]
         for name, shards in (streams or {}).items():
             self.options += ["--stream", f"{name}:{shards}"]
-        self.port = port
+        self.port = port or free_port()
         self.start()
 
     def start(self):
         """Starts it (again: with nothing kept, on the same port)."""
         known = len(read_text(self.output_path))
         self.process = Process([STANDIN, "--port", str(self.port), *self.options], self.output_path)
-        found = wait_for(f"{self.output_path}: ready",
-                         lambda: re.search(r"standin\.ready.*? port=(\d+)", self.process.output[known:]),
-                         process=self.process)
+        try:
+            found = wait_for("stand-in: ready", lambda: re.search(r"standin\.ready.*? port=(\d+)", self.process.output[known:]),
+                             process=self.process)
+        except Trouble as trouble:
+            raise Trouble(f"{trouble}\n{self.process.output}") from None
         self.port = int(found.group(1))
 
     @property
@@ -377,15 +379,26 @@ def command(*words, env=None, seconds=60, **options):
     return done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
 
 
+def wait_delivered(server, engine, kinesis, quiet_seconds=0.3):
+    """Until the server has sent its whole log, the engine has nothing left to do, and no record came for a while."""
+    last = [None, 0.0]
+
+    def is_quiet():
+        states = [row[6] or "" for row in server.rows("SHOW PROCESSLIST") if row[4].startswith("Binlog Dump")]
+        if not states or not all("has sent all binlog" in s for s in states) or engine.health() != "idle":
+            last[0] = None
+            return False
+        count = kinesis.report()["records"]
+        if count != last[0]:
+            last[:] = [count, time.monotonic()]
+        return time.monotonic() - last[1] >= quiet_seconds
+    wait_for("all is delivered", is_quiet, process=engine.process)
+
+
 def make_user(server, user=USER, password=PASSWORD, grants=GRANTS):
     """The engine's account, made without touching the log."""
     server.sql(f"SET sql_log_bin=0; DROP USER IF EXISTS {user}@'%'; CREATE USER {user}@'%' IDENTIFIED BY '{password}';"
                f"GRANT {grants} ON *.* TO {user}@'%'")
-
-
-def mask(text):
-    """A record without what may differ between two deliveries of one change: the envelope's times."""
-    return re.sub(r'(?<=[,{])"ts_(ms|us|ns)":\d+(?=,|})(?![^{}]*"snapshot")', r'"ts_\1":0', text)
 
 
 if __name__ == "__main__":
