@@ -88,6 +88,9 @@ uint32_t tr_keytable_find_or_add(struct tr_keytable *table, uint32_t stream, uin
     uint32_t key = table->free_head;
     if (key != TR_KEY_NONE) {
         table->free_head = table->keys[key].next;
+        if (table->free_head != TR_KEY_NONE) {
+            __builtin_prefetch(&table->keys[table->free_head], 1); /* the next new key's */
+        }
     } else {
         key = table->made_count++;
     }

@@ -97,6 +97,12 @@ static inline uint64_t tr_key_mix(uint32_t stream, uint64_t hash)
     return z ^ z >> 32;
 }
 
+/* Fetches the line of the index that a later find, add or remove of that key begins with. */
+static inline void tr_keytable_prefetch(const struct tr_keytable *table, uint32_t stream, uint64_t hash)
+{
+    __builtin_prefetch(&table->index[(uint32_t)tr_key_mix(stream, hash) & (table->index_count - 1)], 1);
+}
+
 /* Puts a record at the end of its key's queue. */
 static inline void tr_key_append(struct tr_key *key, struct tr_record *record)
 {

@@ -208,8 +208,10 @@ static uint32_t settle_keys(struct tr_shipper *shipper, struct ship_slot *slot, 
         const uint32_t key_index = slot->keys[i];
         struct tr_key *key = tr_keytable_key(&shipper->keys, key_index);
         if (i + PREFETCH_KEYS < slot->key_count) {
+            const struct tr_key *later = tr_keytable_key(&shipper->keys, slot->keys[i + PREFETCH_KEYS / 2]);
             __builtin_prefetch(tr_keytable_key(&shipper->keys, slot->keys[i + PREFETCH_KEYS]), 1);
-            __builtin_prefetch(tr_keytable_key(&shipper->keys, slot->keys[i + PREFETCH_KEYS / 2])->head, 1);
+            __builtin_prefetch(later->head, 1);
+            tr_keytable_prefetch(&shipper->keys, later->stream, later->hash);
         }
         const uint32_t run = key->flight_count;
         uint32_t good = 0;
