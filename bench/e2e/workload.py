@@ -12,7 +12,7 @@ import servers
 STREAM = "bench.shop.orders"
 SERVER_OPTIONS = ["--binlog-row-metadata=FULL", "--sync-binlog=0", "--innodb-flush-log-at-trx-commit=0",
                   "--innodb-buffer-pool-size=512M", "--max-binlog-size=1073741824"]
-OWN_OPTIONS = {"mariadb": ["--innodb-log-file-size=1G"],
+OWN_OPTIONS = {"mariadb": ["--innodb-log-file-size=1G", "--binlog-annotate-row-events=OFF"],
                "mysql": ["--innodb-redo-log-capacity=1G", "--binlog-expire-logs-seconds=0"]}
 STARTERS = {"mariadb": servers.start_mariadb, "mysql": servers.start_mysql}
 
