@@ -340,6 +340,10 @@ static inline uint8_t *put_sized(const struct value *value, uint8_t *out, struct
         *out++ = '"';
         out = tr_text_put_binary(out, limit, raw);
         break;
+    case TR_OP_TEXT_CHARSET:
+        *out++ = '"';
+        out = tr_text_put_charset(out, limit, raw, (enum tr_charset)value->column->charset, false);
+        break;
     case TR_OP_BLOB:
     case TR_OP_BLOB_PADDED:
         return put_blob(value, out, raw);

@@ -136,12 +136,14 @@ static bool set_text(const struct build *build)
     };
     const uint8_t wire = build->wire->type;
     const enum tr_column_type type = build->column->type;
+    const enum tr_charset charset = build->column->charset;
     const bool fits = type == TR_COLUMN_CHAR ? wire == TR_WIRE_STRING
                       : type == TR_COLUMN_VARCHAR
                           ? wire == TR_WIRE_VARCHAR || wire == TR_WIRE_VAR_STRING
                           : wire == TR_WIRE_BLOB;
 
-    return fits && set_sized(build, ops[build->column->charset]);
+    build->to->charset = (uint8_t)charset;
+    return fits && set_sized(build, charset < sizeof(ops) ? ops[charset] : TR_OP_TEXT_CHARSET);
 }
 
 static bool set_binary(const struct build *build)
@@ -260,14 +262,14 @@ static enum tr_code check_supported(const struct tr_plan *plan, const struct bui
                                build->wire->type == TR_WIRE_VARCHAR_COMPRESSED;
 
     if (is_text(column) && column->charset == TR_CHARSET_OTHER) {
-        return TR_FAIL(err, TR_ERR_UNSUPPORTED, TR_STOP,
-                       "table %.*s.%.*s, column %.*s: character set %.*s is not supported by this "
-                       "version: exclude the "
-                       "table (table.exclude.list)",
-                       (int)table->database.bytes, (const char *)table->database.data,
-                       (int)table->name.bytes, (const char *)table->name.data,
-                       (int)column->name.bytes, (const char *)column->name.data,
-                       (int)column->charset_name.bytes, (const char *)column->charset_name.data);
+        return TR_FAIL(
+            err, TR_ERR_UNSUPPORTED, TR_STOP,
+            "table %.*s.%.*s, column %.*s: character set \"%.*s\" is not known: exclude the "
+            "table (table.exclude.list)",
+            (int)table->database.bytes, (const char *)table->database.data, (int)table->name.bytes,
+            (const char *)table->name.data, (int)column->name.bytes,
+            (const char *)column->name.data, (int)column->charset_name.bytes,
+            (const char *)column->charset_name.data);
     }
     if (column->type != TR_COLUMN_UNKNOWN && column->type != TR_COLUMN_INET4 &&
         column->type != TR_COLUMN_INET6 && !is_compressed) {

@@ -50,6 +50,7 @@ enum tr_column_op {
     TR_OP_TEXT_LATIN1,
     TR_OP_TEXT_ASCII,
     TR_OP_TEXT_BINARY,
+    TR_OP_TEXT_CHARSET, /* the other character sets */
     TR_OP_BLOB,
     TR_OP_BLOB_PADDED,
     TR_OP_UUID,
@@ -72,6 +73,7 @@ struct tr_plan_column {
     uint8_t fsp;          /* declared fraction digits */
     uint8_t key_slot;     /* 1-based place in the key; 0 = not in it */
     uint8_t is_micros;    /* DATETIME: µs instead of ms */
+    uint8_t charset;      /* enum tr_charset of TR_OP_TEXT_CHARSET */
     uint16_t wire_bytes;  /* of the value; 0 = variable, behind a length prefix */
     uint16_t full_bytes;  /* BINARY, UUID: length with the zeros that the log leaves out */
     uint16_t name_bytes;

@@ -3,12 +3,16 @@
 
 #include <string.h>
 
+#include "stages/schema/charset_text.h"
+
 /* The byte as windows-1252, 0 = no character. Source: the JDK's windows-1252, 80..9F. */
 static const uint16_t windows_1252[32] = {
     0x20AC, 0,      0x201A, 0x0192, 0x201E, 0x2026, 0x2020, 0x2021, 0x02C6, 0x2030, 0x0160,
     0x2039, 0x0152, 0,      0x017D, 0,      0,      0x2018, 0x2019, 0x201C, 0x201D, 0x2022,
     0x2013, 0x2014, 0x02DC, 0x2122, 0x0161, 0x203A, 0x0153, 0,      0x017E, 0x0178,
 };
+
+#define CODE_BYTES_MAX 12 /* of a character outside the BMP: two escapes */
 
 enum single_byte { SINGLE_LATIN1, SINGLE_ASCII, SINGLE_BINARY };
 
@@ -108,6 +112,43 @@ uint8_t *tr_text_put_ascii(uint8_t *out, const uint8_t *limit, struct tr_span in
 uint8_t *tr_text_put_binary(uint8_t *out, const uint8_t *limit, struct tr_span in)
 {
     return put_single_byte(out, limit, in, SINGLE_BINARY);
+}
+
+uint8_t *tr_text_put_charset(uint8_t *out, const uint8_t *limit, struct tr_span in,
+                             enum tr_charset charset, bool is_server)
+{
+    const bool has_ascii = tr_charset_has_ascii(charset, is_server);
+    struct tr_charset_cursor cursor;
+    uint8_t utf8[4];
+
+    tr_charset_open(&cursor, charset, is_server, in);
+    while (cursor.at < cursor.end) {
+        /* A slice: characters that begin before `stop`. What each writes is at most the escape
+         * factor times its bytes, but for one that ends behind it. */
+        const size_t left = (size_t)(cursor.end - cursor.at);
+        const size_t slice_bytes = left < TR_TEXT_SLICE_BYTES ? left : TR_TEXT_SLICE_BYTES;
+        const uint8_t *stop = cursor.at + slice_bytes;
+        if (!tr_text_has_room(out, limit, slice_bytes * TR_JSON_ESCAPE_FACTOR + CODE_BYTES_MAX)) {
+            return NULL;
+        }
+        while (cursor.at < stop) {
+            const uint8_t *from = cursor.at;
+            while (has_ascii && cursor.at < stop && *cursor.at < 0x80) {
+                cursor.at++;
+            }
+            out += tr_json_escape(out, tr_span_of(from, (size_t)(cursor.at - from)));
+            while (cursor.at < stop && (!has_ascii || *cursor.at >= 0x80)) {
+                const uint32_t code = tr_charset_next(&cursor);
+                if (TR_LIKELY(code >= 0x80 && code < 0x10000)) {
+                    out = tr_charset_put_code(out, code);
+                } else { /* it may need an escape */
+                    const uint8_t *end = tr_charset_put_code(utf8, code);
+                    out += tr_json_escape(out, tr_span_of(utf8, (size_t)(end - utf8)));
+                }
+            }
+        }
+    }
+    return out;
 }
 
 /* A character that the inner document escapes: its escape, with `\` and `"` escaped once more. */

@@ -11,12 +11,14 @@
 #ifndef TR_STAGES_DECODE_TEXT_H
 #define TR_STAGES_DECODE_TEXT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "engine/bytes.h"
 #include "engine/error.h"
 #include "engine/json_write.h"
+#include "stages/schema/table.h"
 
 #define TR_TEXT_SLICE_BYTES 1024
 #define TR_TEXT_NESTED_FACTOR 7 /* \\u0001 */
@@ -50,6 +52,11 @@ uint8_t *tr_text_put_ascii(uint8_t *out, const uint8_t *limit, struct tr_span in
 
 /* binary charset on a text type: ISO-8859-1. */
 uint8_t *tr_text_put_binary(uint8_t *out, const uint8_t *limit, struct tr_span in);
+
+/* Text of a readable character set (stages/schema/charset_text.h), in the server's or in Debezium's
+ * reading. */
+uint8_t *tr_text_put_charset(uint8_t *out, const uint8_t *limit, struct tr_span in,
+                             enum tr_charset charset, bool is_server);
 
 /* UTF-8 as the inside of a string of a JSON document that itself lies in a JSON string: escaped for
  * both. */

@@ -1,29 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "stages/schema/charset.h"
 
+#include <string.h>
+
+#include "stages/schema/charset_text.h"
+
 /* By name; the first entry is what is not known. */
 static const struct tr_charset_entry charsets[] = {
     {TR_CHARSET_OTHER, "unknown", 4},  {TR_CHARSET_UTF8, "utf8mb4", 4},
     {TR_CHARSET_UTF8, "utf8mb3", 3},   {TR_CHARSET_LATIN1, "latin1", 1},
     {TR_CHARSET_ASCII, "ascii", 1},    {TR_CHARSET_BINARY, "binary", 1},
-    {TR_CHARSET_OTHER, "armscii8", 1}, {TR_CHARSET_OTHER, "big5", 2},
-    {TR_CHARSET_OTHER, "cp1250", 1},   {TR_CHARSET_OTHER, "cp1251", 1},
-    {TR_CHARSET_OTHER, "cp1256", 1},   {TR_CHARSET_OTHER, "cp1257", 1},
-    {TR_CHARSET_OTHER, "cp850", 1},    {TR_CHARSET_OTHER, "cp852", 1},
-    {TR_CHARSET_OTHER, "cp866", 1},    {TR_CHARSET_OTHER, "cp932", 2},
-    {TR_CHARSET_OTHER, "dec8", 1},     {TR_CHARSET_OTHER, "eucjpms", 3},
-    {TR_CHARSET_OTHER, "euckr", 2},    {TR_CHARSET_OTHER, "gb18030", 4},
-    {TR_CHARSET_OTHER, "gb2312", 2},   {TR_CHARSET_OTHER, "gbk", 2},
-    {TR_CHARSET_OTHER, "geostd8", 1},  {TR_CHARSET_OTHER, "greek", 1},
-    {TR_CHARSET_OTHER, "hebrew", 1},   {TR_CHARSET_OTHER, "hp8", 1},
-    {TR_CHARSET_OTHER, "keybcs2", 1},  {TR_CHARSET_OTHER, "koi8r", 1},
-    {TR_CHARSET_OTHER, "koi8u", 1},    {TR_CHARSET_OTHER, "latin2", 1},
-    {TR_CHARSET_OTHER, "latin5", 1},   {TR_CHARSET_OTHER, "latin7", 1},
-    {TR_CHARSET_OTHER, "macce", 1},    {TR_CHARSET_OTHER, "macroman", 1},
-    {TR_CHARSET_OTHER, "sjis", 2},     {TR_CHARSET_OTHER, "swe7", 1},
-    {TR_CHARSET_OTHER, "tis620", 1},   {TR_CHARSET_OTHER, "ucs2", 2},
-    {TR_CHARSET_OTHER, "ujis", 3},     {TR_CHARSET_OTHER, "utf16", 4},
-    {TR_CHARSET_OTHER, "utf16le", 4},  {TR_CHARSET_OTHER, "utf32", 4},
+    {TR_CHARSET_ARMSCII8, "armscii8", 1}, {TR_CHARSET_BIG5, "big5", 2},
+    {TR_CHARSET_CP1250, "cp1250", 1},   {TR_CHARSET_CP1251, "cp1251", 1},
+    {TR_CHARSET_CP1256, "cp1256", 1},   {TR_CHARSET_CP1257, "cp1257", 1},
+    {TR_CHARSET_CP850, "cp850", 1},    {TR_CHARSET_CP852, "cp852", 1},
+    {TR_CHARSET_CP866, "cp866", 1},    {TR_CHARSET_CP932, "cp932", 2},
+    {TR_CHARSET_DEC8, "dec8", 1},     {TR_CHARSET_EUCJPMS, "eucjpms", 3},
+    {TR_CHARSET_EUCKR, "euckr", 2},    {TR_CHARSET_GB18030, "gb18030", 4},
+    {TR_CHARSET_GB2312, "gb2312", 2},   {TR_CHARSET_GBK, "gbk", 2},
+    {TR_CHARSET_GEOSTD8, "geostd8", 1},  {TR_CHARSET_GREEK, "greek", 1},
+    {TR_CHARSET_HEBREW, "hebrew", 1},   {TR_CHARSET_HP8, "hp8", 1},
+    {TR_CHARSET_KEYBCS2, "keybcs2", 1},  {TR_CHARSET_KOI8R, "koi8r", 1},
+    {TR_CHARSET_KOI8U, "koi8u", 1},    {TR_CHARSET_LATIN2, "latin2", 1},
+    {TR_CHARSET_LATIN5, "latin5", 1},   {TR_CHARSET_LATIN7, "latin7", 1},
+    {TR_CHARSET_MACCE, "macce", 1},    {TR_CHARSET_MACROMAN, "macroman", 1},
+    {TR_CHARSET_SJIS, "sjis", 2},     {TR_CHARSET_SWE7, "swe7", 1},
+    {TR_CHARSET_TIS620, "tis620", 1},   {TR_CHARSET_UCS2, "ucs2", 2},
+    {TR_CHARSET_UJIS, "ujis", 3},     {TR_CHARSET_UTF16, "utf16", 4},
+    {TR_CHARSET_UTF16LE, "utf16le", 4},  {TR_CHARSET_UTF32, "utf32", 4},
     {TR_CHARSET_UTF8, "utf8", 3},
 };
 
@@ -99,58 +103,20 @@ const struct tr_charset_entry *tr_charset_of_name(struct tr_span name)
     return &charsets[0];
 }
 
-/* windows-1252, 0x80..0x9f; 0 = a hole. */
-static const uint16_t cp1252_high[32] = {
-    0x20AC, 0,      0x201A, 0x0192, 0x201E, 0x2026, 0x2020, 0x2021, 0x02C6, 0x2030, 0x0160,
-    0x2039, 0x0152, 0,      0x017D, 0,      0,      0x2018, 0x2019, 0x201C, 0x201D, 0x2022,
-    0x2013, 0x2014, 0x02DC, 0x2122, 0x0161, 0x203A, 0x0153, 0,      0x017E, 0x0178,
-};
-
-static size_t write_character(uint16_t character, uint8_t *out)
-{
-    if (character < 0x80) {
-        out[0] = (uint8_t)character;
-        return 1;
-    }
-    if (character < 0x800) {
-        out[0] = (uint8_t)(0xC0 | character >> 6);
-        out[1] = (uint8_t)(0x80 | (character & 0x3F));
-        return 2;
-    }
-    out[0] = (uint8_t)(0xE0 | character >> 12);
-    out[1] = (uint8_t)(0x80 | (character >> 6 & 0x3F));
-    out[2] = (uint8_t)(0x80 | (character & 0x3F));
-    return 3;
-}
-
-static uint16_t character_of(enum tr_charset charset, uint8_t byte)
-{
-    if (byte < 0x80) {
-        return byte;
-    }
-    if (charset == TR_CHARSET_ASCII) {
-        return 0xFFFD;
-    }
-    if (charset == TR_CHARSET_LATIN1 && byte < 0xA0) {
-        const uint16_t character = cp1252_high[byte - 0x80];
-        return character == 0 ? 0xFFFD : character;
-    }
-    return byte;
-}
-
 size_t tr_charset_write_utf8(enum tr_charset charset, struct tr_span text, uint8_t *out)
 {
-    size_t written_bytes = 0;
+    struct tr_charset_cursor cursor;
+    uint8_t *at = out;
 
-    if (charset != TR_CHARSET_LATIN1 && charset != TR_CHARSET_ASCII &&
-        charset != TR_CHARSET_BINARY) {
+    if (!tr_charset_is_readable(charset)) {
         if (text.bytes > 0) {
             memcpy(out, text.data, text.bytes);
         }
         return text.bytes;
     }
-    for (size_t i = 0; i < text.bytes; i++) {
-        written_bytes += write_character(character_of(charset, text.data[i]), out + written_bytes);
+    tr_charset_open(&cursor, charset, true, text);
+    while (cursor.at < cursor.end) {
+        at = tr_charset_put_code(at, tr_charset_next(&cursor));
     }
-    return written_bytes;
+    return (size_t)(at - out);
 }

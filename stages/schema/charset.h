@@ -31,9 +31,8 @@ const struct tr_charset_entry *tr_charset_of_collation(enum tr_flavor flavor, ui
 const struct tr_charset_entry *tr_charset_of_name(struct tr_span name);
 
 /*
- * Writes `text` in UTF-8 to `out`, which has room for 3 bytes per byte; returns bytes. latin1 is
- * windows-1252, its holes become U+FFFD (contract §2.4); binary is ISO-8859-1; what is not ASCII in
- * an ascii text becomes U+FFFD; UTF-8 and character sets that are not decoded are copied.
+ * Writes `text` as the server reads it (charset_text.h) in UTF-8 to `out`, which has room for 3
+ * bytes per byte; returns bytes. UTF-8 and character sets that are not known are copied.
  */
 size_t tr_charset_write_utf8(enum tr_charset charset, struct tr_span text, uint8_t *out);
 

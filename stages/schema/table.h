@@ -57,7 +57,45 @@ enum tr_charset {
     TR_CHARSET_LATIN1,   /* decoded as windows-1252, holes become U+FFFD (contract §2.4) */
     TR_CHARSET_ASCII,
     TR_CHARSET_BINARY,
-    TR_CHARSET_OTHER     /* not decoded by this version: stops by name */
+    TR_CHARSET_OTHER,    /* not known: stops by name */
+    /* Read character by character: charset_text.h. */
+    TR_CHARSET_ARMSCII8,
+    TR_CHARSET_BIG5,
+    TR_CHARSET_CP1250,
+    TR_CHARSET_CP1251,
+    TR_CHARSET_CP1256,
+    TR_CHARSET_CP1257,
+    TR_CHARSET_CP850,
+    TR_CHARSET_CP852,
+    TR_CHARSET_CP866,
+    TR_CHARSET_CP932,
+    TR_CHARSET_DEC8,
+    TR_CHARSET_EUCJPMS,
+    TR_CHARSET_EUCKR,
+    TR_CHARSET_GB18030,
+    TR_CHARSET_GB2312,
+    TR_CHARSET_GBK,
+    TR_CHARSET_GEOSTD8,
+    TR_CHARSET_GREEK,
+    TR_CHARSET_HEBREW,
+    TR_CHARSET_HP8,
+    TR_CHARSET_KEYBCS2,
+    TR_CHARSET_KOI8R,
+    TR_CHARSET_KOI8U,
+    TR_CHARSET_LATIN2,
+    TR_CHARSET_LATIN5,
+    TR_CHARSET_LATIN7,
+    TR_CHARSET_MACCE,
+    TR_CHARSET_MACROMAN,
+    TR_CHARSET_SJIS,
+    TR_CHARSET_SWE7,
+    TR_CHARSET_TIS620,
+    TR_CHARSET_UCS2,
+    TR_CHARSET_UJIS,
+    TR_CHARSET_UTF16,
+    TR_CHARSET_UTF16LE,
+    TR_CHARSET_UTF32,
+    TR_CHARSET_COUNT
 };
 
 struct tr_column {

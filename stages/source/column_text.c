@@ -5,6 +5,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "stages/schema/charset.h"
+
 #define OPTIONS_MAX 65535 /* the servers' limit of ENUM members */
 
 /* What the word at the start of column_type means. `length`: capacity where the word itself decides
@@ -60,14 +62,6 @@ static const struct type_word {
     {"inet6", TR_COLUMN_INET6, 0, 0},
 };
 
-static const struct {
-    const char *name;
-    enum tr_charset charset;
-} charset_names[] = {
-    {"utf8mb4", TR_CHARSET_UTF8},  {"utf8mb3", TR_CHARSET_UTF8}, {"utf8", TR_CHARSET_UTF8},
-    {"latin1", TR_CHARSET_LATIN1}, {"ascii", TR_CHARSET_ASCII},  {"binary", TR_CHARSET_BINARY},
-};
-
 /* A text being written, with the room it can need at most. */
 struct writing {
     uint8_t *out;
@@ -96,12 +90,7 @@ enum tr_charset tr_column_charset(struct tr_span name)
     if (name.data == NULL || name.bytes == 0) {
         return TR_CHARSET_NONE;
     }
-    for (size_t i = 0; i < sizeof(charset_names) / sizeof(charset_names[0]); i++) {
-        if (is_word(name, charset_names[i].name)) {
-            return charset_names[i].charset;
-        }
-    }
-    return TR_CHARSET_OTHER;
+    return tr_charset_of_name(name)->charset;
 }
 
 enum tr_code tr_column_text_parse_type(struct tr_table *table, struct tr_column *column,

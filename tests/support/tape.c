@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "stages/schema/charset.h"
 #include "stages/schema/table_map.h"
 #include "stages/sequence/events.h"
 #include "tests/check.h"
@@ -84,7 +85,7 @@ struct tr_schema *tr_tape_add_table(struct tr_tape *tape, struct tr_table *table
  * --------------------------------------------------------- table  DATABASE  NAME  COLUMNS  KEY KEY
  * = column indexes joined by ',', empty = none column NAME TYPE FLAGS LENGTH PRECISION SCALE
  * GEOMETRY CHARSET DEFAULT OPTIONS TYPE_TEXT TYPE as tr_column_type_name says; FLAGS of u
- * (unsigned), n (nullable); CHARSET utf8, latin1, ascii, binary, other, - DEFAULT: - none, =
+ * (unsigned), n (nullable); CHARSET utf8 or as the server names it, - DEFAULT: - none, =
  * literal, ~ expression, text behind it; \t \n \r \\ \0 escaped by backslash OPTIONS joined by
  * 0x1F, empty = none
  */
@@ -133,17 +134,8 @@ static enum tr_column_type type_of(const char *name)
 
 static enum tr_charset charset_of(const char *name)
 {
-    static const char *const names[] = {
-        [TR_CHARSET_NONE] = "-",        [TR_CHARSET_UTF8] = "utf8",
-        [TR_CHARSET_LATIN1] = "latin1", [TR_CHARSET_ASCII] = "ascii",
-        [TR_CHARSET_BINARY] = "binary", [TR_CHARSET_OTHER] = "other"};
-    for (uint32_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        if (strcmp(names[i], name) == 0) {
-            return (enum tr_charset)i;
-        }
-    }
-    fail_msg("no character set %s", name);
-    return TR_CHARSET_NONE;
+    return strcmp(name, "-") == 0 ? TR_CHARSET_NONE
+                                  : tr_charset_of_name(tr_span_of_text(name))->charset;
 }
 
 static void read_column(struct tr_table *table, struct tr_column *column, char **f)
