@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /* What each reply means to the session. */
+#include <stdio.h>
+#include <string.h>
+
 #include "engine/clock.h"
 #include "engine/cover.h"
 #include "engine/log.h"
@@ -18,23 +21,34 @@ static const char identity_script[] =
     "if v and redis.sha1hex(v)==redis.call('HGET',KEYS[2],ARGV[1]..':sha1') then "
     "return redis.call('HGET',KEYS[2],ARGV[1]) end return false";
 
+/* "host:process" out of a lock's value. */
+static void copy_holder(struct tr_span value, char *out, size_t room_bytes)
+{
+    const uint8_t *const blank =
+        value.bytes == 0 ? NULL : (const uint8_t *)memchr(value.data, ' ', value.bytes);
+    const uint8_t *const name = blank == NULL ? value.data : blank + 1;
+    const size_t left_bytes = blank == NULL ? value.bytes : (size_t)(value.data + value.bytes - name);
+    const int name_bytes = left_bytes < HOLDER_BYTES_SHOWN ? (int)left_bytes : HOLDER_BYTES_SHOWN;
+
+    (void)snprintf(out, room_bytes, "%.*s", name_bytes, name_bytes == 0 ? "" : (const char *)name);
+}
+
 /* Someone else has the lock. At the start it gets its time to expire: a predecessor may have
  * died.
  */
 static void lock_is_held(struct tr_redis_session *session, struct tr_span holder)
 {
-    const uint8_t *const blank = memchr(holder.data, ' ', holder.bytes);
-    const uint8_t *const name = blank == NULL ? holder.data : blank + 1;
-    const size_t left_bytes = (size_t)(holder.data + holder.bytes - name);
-    const int name_bytes = left_bytes < HOLDER_BYTES_SHOWN ? (int)left_bytes : HOLDER_BYTES_SHOWN;
+    const bool may_wait = !session->was_ready && !session->options.no_lock_wait;
+    char name[HOLDER_BYTES_SHOWN + 1];
     struct tr_error err;
 
-    if (!session->was_ready && session->lock_give_up_ns == 0) {
+    copy_holder(holder, name, sizeof(name));
+    if (may_wait && session->lock_give_up_ns == 0) {
         session->lock_give_up_ns = session->now_ns + LOCK_NS + LOCK_LOOK_NS;
         TR_LOG(TR_LOG_INFO, "store_redis.lock_held", TR_TEXT("key", session->lock_key),
                TR_INT("wait_ms", TR_REDIS_LOCK_MS));
     }
-    if (!session->was_ready && session->now_ns < session->lock_give_up_ns) {
+    if (may_wait && session->now_ns < session->lock_give_up_ns) {
         TR_COVER("store_redis.lock_waited_for");
         session->phase = TR_REDIS_PHASE_LOCK_PAUSE;
         session->pause_ns = session->now_ns + LOCK_LOOK_NS;
@@ -42,10 +56,10 @@ static void lock_is_held(struct tr_redis_session *session, struct tr_span holder
     }
     (void)TR_FAIL(
         &err, TR_ERR_LOCKED, TR_STOP,
-        "offset store Redis %s: key \"%s\" is held by %.*s: stop that "
+        "offset store Redis %s: key \"%s\" is held by %s: stop that "
         "instance, or give this one an offset.storage.redis.key of its own; if it is gone "
         "for good: DEL the key",
-        session->address, session->lock_key, name_bytes, (const char *)name);
+        session->address, session->lock_key, name);
     tr_redis_session_stop_for_good(session, &err);
 }
 
@@ -77,6 +91,14 @@ static void identity_loaded(struct tr_redis_session *session, const struct tr_re
         tr_redis_session_stop_for_good(session, &err);
         return;
     }
+    tr_redis_session_finish(session, TR_STORE_DONE);
+}
+
+static void look_answered(struct tr_redis_session *session, const struct tr_redis_reply *reply)
+{
+    copy_holder(reply->kind == TR_REDIS_NIL ? (struct tr_span){0} : reply->text, session->holder,
+                sizeof(session->holder));
+    tr_redis_session_be_ready(session);
     tr_redis_session_finish(session, TR_STORE_DONE);
 }
 
@@ -133,6 +155,7 @@ static const char *phase_name(enum tr_redis_phase phase)
         [TR_REDIS_PHASE_LOCK_HOLDER] = "reading the lock",
         [TR_REDIS_PHASE_LOAD_OFFSET] = "reading the offset",
         [TR_REDIS_PHASE_LOAD_IDENTITY] = "reading the source identity",
+        [TR_REDIS_PHASE_LOOK] = "looking whether it can be written",
         [TR_REDIS_PHASE_SAVE] = "saving the offset",
         [TR_REDIS_PHASE_WAIT] = "WAIT",
         [TR_REDIS_PHASE_RENEW] = "renewing the lock",
@@ -199,6 +222,9 @@ bool tr_redis_session_on_reply(struct tr_redis_session *session, const struct tr
         break;
     case TR_REDIS_PHASE_LOAD_IDENTITY:
         identity_loaded(session, reply);
+        break;
+    case TR_REDIS_PHASE_LOOK:
+        look_answered(session, reply);
         break;
     case TR_REDIS_PHASE_SAVE:
         save_answered(session, reply);

@@ -36,13 +36,22 @@ static const char renew_script[] =
 static const char unlock_script[] =
     "if redis.call('GET',KEYS[1])==ARGV[1] then return redis.call('DEL',KEYS[1]) end return 0";
 
+/*
+ * KEYS: offsets, records, lock, one that nobody has. ARGV: a field that nobody has. Commands that
+ * write, but change nothing: refused wherever those of a save would be.
+ */
+static const char look_script[] = "redis.call('HDEL',KEYS[1],ARGV[1]) "
+                                  "redis.call('HDEL',KEYS[2],ARGV[1]) "
+                                  "redis.call('SET',KEYS[4],'','XX') "
+                                  "return redis.call('GET',KEYS[3])";
+
 static bool run_phase(struct tr_redis_session *session);
 
 /* --- commands and their ends --- */
 
 void tr_redis_session_finish(struct tr_redis_session *session, enum tr_store_state result)
 {
-    session->result_is_load = session->command == TR_REDIS_COMMAND_LOAD;
+    session->result_of = session->command;
     session->command = TR_REDIS_COMMAND_NONE;
     session->result = result;
 }
@@ -161,6 +170,16 @@ static void ask_save(struct tr_redis_session *session)
                  session->save_value, session->save_identity, TR_WORD(lock_ms_text));
 }
 
+static void ask_look(struct tr_redis_session *session)
+{
+    char nobodys_key[sizeof(session->identity_key) + 16];
+
+    (void)snprintf(nobodys_key, sizeof(nobodys_key), "%s:look", session->identity_key);
+    TR_REDIS_ASK(session, TR_REDIS_PHASE_LOOK, TR_WORD("EVAL"), TR_WORD(look_script), TR_WORD("4"),
+                 TR_WORD(session->offsets_key), TR_WORD(session->identity_key),
+                 TR_WORD(session->lock_key), TR_WORD(nobodys_key), TR_WORD("tailrace:look"));
+}
+
 void tr_redis_session_ask_wait(struct tr_redis_session *session)
 {
     char timeout_ms[24];
@@ -226,6 +245,8 @@ static bool run_phase(struct tr_redis_session *session)
                          TR_WORD(session->offsets_key), tr_file_text_span(&session->field));
         } else if (session->command == TR_REDIS_COMMAND_SAVE) {
             ask_save(session);
+        } else if (session->command == TR_REDIS_COMMAND_LOOK) {
+            ask_look(session);
         } else if (!session->options.read_only && session->now_ns >= session->renew_ns) {
             TR_REDIS_ASK(session, TR_REDIS_PHASE_RENEW, TR_WORD("EVAL"), TR_WORD(renew_script),
                          TR_WORD("1"), TR_WORD(session->lock_key), TR_WORD(session->lock_value),
@@ -240,6 +261,7 @@ static bool run_phase(struct tr_redis_session *session)
     case TR_REDIS_PHASE_LOCK_HOLDER:
     case TR_REDIS_PHASE_LOAD_OFFSET:
     case TR_REDIS_PHASE_LOAD_IDENTITY:
+    case TR_REDIS_PHASE_LOOK:
     case TR_REDIS_PHASE_SAVE:
     case TR_REDIS_PHASE_WAIT:
     case TR_REDIS_PHASE_RENEW:
@@ -308,6 +330,7 @@ static int64_t next_moment(const struct tr_redis_session *session)
     case TR_REDIS_PHASE_LOCK_HOLDER:
     case TR_REDIS_PHASE_LOAD_OFFSET:
     case TR_REDIS_PHASE_LOAD_IDENTITY:
+    case TR_REDIS_PHASE_LOOK:
     case TR_REDIS_PHASE_SAVE:
     case TR_REDIS_PHASE_WAIT:
     case TR_REDIS_PHASE_RENEW:

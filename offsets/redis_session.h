@@ -16,7 +16,7 @@
 
 #define TR_REDIS_NAME_BYTES_MAX 512
 
-enum tr_redis_command { TR_REDIS_COMMAND_NONE = 0, TR_REDIS_COMMAND_LOAD, TR_REDIS_COMMAND_SAVE };
+enum tr_redis_command { TR_REDIS_COMMAND_NONE = 0, TR_REDIS_COMMAND_LOAD, TR_REDIS_COMMAND_SAVE, TR_REDIS_COMMAND_LOOK };
 
 /* What the session is doing; the ones from AUTH to UNLOCK wait for the reply to one command. */
 enum tr_redis_phase {
@@ -31,6 +31,7 @@ enum tr_redis_phase {
     TR_REDIS_PHASE_LOCK_HOLDER,
     TR_REDIS_PHASE_LOAD_OFFSET,
     TR_REDIS_PHASE_LOAD_IDENTITY,
+    TR_REDIS_PHASE_LOOK,
     TR_REDIS_PHASE_SAVE,
     TR_REDIS_PHASE_WAIT,
     TR_REDIS_PHASE_RENEW,
@@ -61,13 +62,14 @@ struct tr_redis_session {
     int64_t renew_ns;
     enum tr_redis_command command;
     enum tr_store_state result;
-    bool result_is_load;
+    enum tr_redis_command result_of;
     bool is_lost; /* the lock is another instance's: every command fails with `error` */
     struct tr_error error;
     struct tr_span save_value; /* borrowed until the save is done */
     struct tr_span save_identity;
     struct tr_file_text known;    /* the offset as it was loaded */
     struct tr_file_text identity; /* likewise */
+    char holder[TR_REDIS_NAME_BYTES_MAX]; /* of the last look */
 };
 
 /* Does whatever can be done now and arms the timer for the rest. */

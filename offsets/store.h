@@ -20,10 +20,11 @@ enum tr_store_state { TR_STORE_IDLE = 0, TR_STORE_PENDING, TR_STORE_DONE, TR_STO
 
 #define TR_STORE_TEXT_BYTES_MAX (256 * 1024) /* an offset with a very fragmented GTID set */
 
-/* What a load brings; texts are borrowed from the store until its next command. bytes == 0: absent. */
+/* What a load or a look brings; texts are borrowed from the store until its next command. bytes == 0: absent. */
 struct tr_store_content {
-    struct tr_span offset_value; /* of our offset key */
-    struct tr_span identity;     /* our own record */
+    struct tr_span offset_value; /* load: of our offset key */
+    struct tr_span identity;     /* load: our own record */
+    struct tr_span holder;       /* look: who holds the lock, in words for people */
 };
 
 struct tr_store {
@@ -33,6 +34,9 @@ struct tr_store {
     void (*start_load)(void *self, int64_t now_ns);
     /* Starts writing both texts (borrowed until the command is done) as one step: all or nothing. */
     void (*start_save)(void *self, struct tr_span offset_value, struct tr_span identity, int64_t now_ns);
+    /* Starts finding out who holds the lock, and whether a save would be allowed. Changes nothing and keeps no lock: for
+     * `tailrace check`, on a store that was opened read-only. FAILED tells why nothing could be saved. NULL: it cannot tell. */
+    void (*start_look)(void *self, int64_t now_ns);
     /* Advances the command; DONE and FAILED are reported once and leave the store IDLE. FAILED sets err: TR_ERR_STATE with
      * TR_RETRY (unreachable; the command may be given again) or TR_STOP (corrupt, foreign, refused). */
     enum tr_store_state (*poll)(void *self, int64_t now_ns, struct tr_store_content *content, struct tr_error *err);

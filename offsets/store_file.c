@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,10 @@
 
 #define IDENTITY_FORMAT 1
 #define DIGEST_BYTES 16 /* hexadecimal */
+#define LOCK_TRIES 5
+#define LOCK_PAUSE_MS 10
+
+enum file_command { FILE_LOAD = 0, FILE_SAVE, FILE_LOOK };
 
 /* What the file held when we last read or wrote it. */
 struct saved_pair {
@@ -33,7 +38,8 @@ struct store_file {
     int lock_fd; /* owns; -1 = none */
     bool read_only;
     enum tr_store_state result; /* of the command, until polled */
-    bool is_load;
+    enum file_command command;
+    char holder[64]; /* of the last look */
     struct tr_error error;
     struct tr_file_text key;
     struct tr_file_text map;           /* FILE, raw: entries borrow from it */
@@ -300,6 +306,65 @@ static enum tr_code save(struct store_file *file, struct tr_span offset_value,
     return TR_OK;
 }
 
+/* --- looking --- */
+
+/* The number that the lock's holder left in the lock file; "unknown" when there is none. */
+static void read_holder(int fd, char *out, size_t room_bytes)
+{
+    const ssize_t bytes = pread(fd, out, room_bytes - 1, 0);
+
+    out[bytes < 0 ? 0 : bytes] = '\0';
+    out[strspn(out, "0123456789")] = '\0';
+    if (out[0] == '\0') {
+        (void)snprintf(out, room_bytes, "unknown");
+    }
+}
+
+/* FILE is replaced by renaming, so its folder is what must be writable; the lock file is opened. */
+static enum tr_code check_writable(const struct store_file *file, struct tr_error *err)
+{
+    char folder[PATH_MAX];
+    const char *const slash = strrchr(file->path, '/');
+
+    (void)snprintf(folder, sizeof(folder), "%.*s",
+                   slash == NULL ? 1 : (int)(slash - file->path) + 1,
+                   slash == NULL ? "." : file->path);
+    if (faccessat(AT_FDCWD, folder, W_OK | X_OK, AT_EACCESS) == -1) {
+        return TR_FAIL(err, TR_ERR_STATE, TR_STOP,
+                       "offset file \"%s\": its folder \"%s\": %s; the folder must exist and be "
+                       "writable for this user",
+                       file->path, folder, strerrordesc_np(errno));
+    }
+    if (faccessat(AT_FDCWD, file->lock_path, R_OK | W_OK, AT_EACCESS) == -1 && errno != ENOENT) {
+        return TR_FAIL(err, TR_ERR_STATE, TR_STOP,
+                       "lock file \"%s\": %s; this user must be able to read and write it",
+                       file->lock_path, strerrordesc_np(errno));
+    }
+    return TR_OK;
+}
+
+static enum tr_code look(struct store_file *file, struct tr_error *err)
+{
+    file->holder[0] = '\0';
+    if (check_writable(file, err) != TR_OK) {
+        return err->code;
+    }
+    const int fd = open(file->lock_path, O_RDONLY | O_CLOEXEC);
+
+    if (fd == -1) {
+        return TR_OK; /* never locked */
+    }
+    /* Shared and for a moment only: take_lock() has the patience for it. */
+    if (flock(fd, LOCK_SH | LOCK_NB) == -1 && errno == EWOULDBLOCK) {
+        char number[32];
+
+        read_holder(fd, number, sizeof(number));
+        (void)snprintf(file->holder, sizeof(file->holder), "process %s", number);
+    }
+    (void)close(fd);
+    return TR_OK;
+}
+
 /* --- the port --- */
 
 static void start_load(void *self, int64_t now_ns)
@@ -308,7 +373,7 @@ static void start_load(void *self, int64_t now_ns)
 
     (void)now_ns;
     TR_ASSERT(file->result == TR_STORE_IDLE);
-    file->is_load = true;
+    file->command = FILE_LOAD;
     file->result = load(file, &file->error) == TR_OK ? TR_STORE_DONE : TR_STORE_FAILED;
 }
 
@@ -320,9 +385,19 @@ static void start_save(void *self, struct tr_span offset_value, struct tr_span i
     (void)now_ns;
     TR_ASSERT(file->result == TR_STORE_IDLE);
     TR_ASSERT(!file->read_only);
-    file->is_load = false;
+    file->command = FILE_SAVE;
     file->result =
         save(file, offset_value, identity, &file->error) == TR_OK ? TR_STORE_DONE : TR_STORE_FAILED;
+}
+
+static void start_look(void *self, int64_t now_ns)
+{
+    struct store_file *file = self;
+
+    (void)now_ns;
+    TR_ASSERT(file->result == TR_STORE_IDLE);
+    file->command = FILE_LOOK;
+    file->result = look(file, &file->error) == TR_OK ? TR_STORE_DONE : TR_STORE_FAILED;
 }
 
 static enum tr_store_state poll_command(void *self, int64_t now_ns,
@@ -336,7 +411,10 @@ static enum tr_store_state poll_command(void *self, int64_t now_ns,
     if (result == TR_STORE_FAILED) {
         *err = file->error;
     }
-    if (result == TR_STORE_DONE && file->is_load) {
+    if (result == TR_STORE_DONE && file->command == FILE_LOOK) {
+        content->holder = tr_span_of_text(file->holder);
+    }
+    if (result == TR_STORE_DONE && file->command == FILE_LOAD) {
         content->offset_value = tr_file_text_span(&file->known.offset_value);
         content->identity = tr_file_text_span(&file->known.identity);
     }
@@ -381,14 +459,28 @@ static void close_store(void *self)
 static enum tr_code fail_locked(const struct store_file *file, int fd, struct tr_error *err)
 {
     char holder[32];
-    const ssize_t bytes = pread(fd, holder, sizeof(holder) - 1, 0);
 
-    holder[bytes < 0 ? 0 : bytes] = '\0';
-    holder[strspn(holder, "0123456789")] = '\0';
+    read_holder(fd, holder, sizeof(holder));
     return TR_FAIL(err, TR_ERR_LOCKED, TR_STOP,
                    "offset file \"%s\" is in use by process %s (lock file \"%s\"): stop that "
                    "instance, or give this one an offset.storage.file.filename of its own",
-                   file->path, holder[0] == '\0' ? "unknown" : holder, file->lock_path);
+                   file->path, holder, file->lock_path);
+}
+
+/* Whoever only looks holds it for a moment, and so does a predecessor that is just ending. */
+static bool lock_patiently(int fd)
+{
+    for (int i = 0; i < LOCK_TRIES; i++) {
+        if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
+            return true;
+        }
+        if (errno != EWOULDBLOCK) {
+            return false;
+        }
+        (void)poll(NULL, 0, LOCK_PAUSE_MS); /* at start only */
+    }
+    errno = EWOULDBLOCK;
+    return false;
 }
 
 static enum tr_code take_lock(struct store_file *file, struct tr_error *err)
@@ -401,7 +493,7 @@ static enum tr_code take_lock(struct store_file *file, struct tr_error *err)
                        "lock file \"%s\": %s; the offset file's folder must exist and be writable",
                        file->lock_path, strerrordesc_np(errno));
     }
-    if (flock(fd, LOCK_EX | LOCK_NB) == -1) {
+    if (!lock_patiently(fd)) {
         const int error = errno;
         const enum tr_code code =
             error == EWOULDBLOCK
@@ -464,6 +556,7 @@ enum tr_code tr_store_file_open(struct tr_store *store, const struct tr_store_fi
         .name = "file",
         .start_load = start_load,
         .start_save = start_save,
+        .start_look = start_look,
         .poll = poll_command,
         .next_deadline_ns = next_deadline_ns,
         .close = close_store,

@@ -42,6 +42,19 @@ static void start_save(void *self, struct tr_span offset_value, struct tr_span i
     tr_redis_session_run(session, now_ns);
 }
 
+static void start_look(void *self, int64_t now_ns)
+{
+    struct tr_redis_session *session = self;
+
+    TR_ASSERT(session->command == TR_REDIS_COMMAND_NONE && session->result == TR_STORE_IDLE);
+    if (session->is_lost) {
+        session->result = TR_STORE_FAILED;
+        return;
+    }
+    session->command = TR_REDIS_COMMAND_LOOK;
+    tr_redis_session_run(session, now_ns);
+}
+
 static enum tr_store_state poll_command(void *self, int64_t now_ns,
                                         struct tr_store_content *content, struct tr_error *err)
 {
@@ -57,7 +70,10 @@ static enum tr_store_state poll_command(void *self, int64_t now_ns,
     if (result == TR_STORE_FAILED) {
         *err = session->error;
     }
-    if (result == TR_STORE_DONE && session->result_is_load) {
+    if (result == TR_STORE_DONE && session->result_of == TR_REDIS_COMMAND_LOOK) {
+        content->holder = tr_span_of_text(session->holder);
+    }
+    if (result == TR_STORE_DONE && session->result_of == TR_REDIS_COMMAND_LOAD) {
         content->offset_value = tr_file_text_span(&session->known);
         content->identity = tr_file_text_span(&session->identity);
     }
@@ -213,6 +229,7 @@ enum tr_code tr_store_redis_open(struct tr_store *store,
         .name = "redis",
         .start_load = start_load,
         .start_save = start_save,
+        .start_look = start_look,
         .poll = poll_command,
         .next_deadline_ns = next_deadline_ns,
         .close = close_store,

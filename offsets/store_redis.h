@@ -45,6 +45,7 @@ struct tr_store_redis_options {
     bool wait_retry_enabled;     /* false: a replica that does not answer is a warning */
     int64_t wait_retry_delay_ns; /* wait.retry.delay.ms, 1000 */
     bool read_only;              /* no lock, saving is a bug */
+    bool no_lock_wait;           /* a lock that is held is an error at once: for commands, which somebody waits for */
     struct tr_reactor *reactor;  /* borrows */
     struct tr_fault *fault;      /* borrows; raised when the lock is lost to another instance. NULL: told at the next command */
 };

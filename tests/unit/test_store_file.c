@@ -330,6 +330,52 @@ static void reader_needs_no_lock(void **state)
     reader.close(reader.self);
 }
 
+static enum tr_store_state look_at(struct fixture *f, struct tr_store *reader)
+{
+    f->content = (struct tr_store_content){0};
+    reader->start_look(reader->self, 0);
+    return reader->poll(reader->self, 0, &f->content, &f->err);
+}
+
+static void look_names_the_holder_and_leaves_no_trace(void **state)
+{
+    struct fixture *f = *state;
+    const struct tr_store_file_options options = {
+        .path = f->path, .offset_key = tr_span_of_text(KEY), .read_only = true};
+    struct tr_store reader;
+    char lock_path[256];
+    char pid[64];
+
+    (void)snprintf(lock_path, sizeof(lock_path), "%s.lock", f->path);
+    (void)snprintf(pid, sizeof(pid), "process %ld", (long)getpid());
+    assert_int_equal(tr_store_file_open(&reader, &options, &f->err), TR_OK);
+    assert_int_equal(look_at(f, &reader), TR_STORE_DONE);
+    assert_int_equal(f->content.holder.bytes, 0);
+    assert_int_equal(access(lock_path, F_OK), -1);
+    open_store(f);
+    assert_int_equal(look_at(f, &reader), TR_STORE_DONE);
+    assert_true(tr_span_equals(f->content.holder, tr_span_of_text(pid)));
+    close_store(f);
+    assert_int_equal(look_at(f, &reader), TR_STORE_DONE);
+    assert_int_equal(f->content.holder.bytes, 0);
+    open_store(f); /* looking kept no lock */
+    reader.close(reader.self);
+}
+
+static void look_tells_what_keeps_a_save_from_being_made(void **state)
+{
+    struct fixture *f = *state;
+    char path[256];
+    (void)snprintf(path, sizeof(path), "%s/none/offsets.dat", f->folder);
+    const struct tr_store_file_options options = {
+        .path = path, .offset_key = tr_span_of_text(KEY), .read_only = true};
+    struct tr_store reader;
+
+    assert_int_equal(tr_store_file_open(&reader, &options, &f->err), TR_OK);
+    assert_fails(f, look_at(f, &reader), TR_STOP, "/none/");
+    reader.close(reader.self);
+}
+
 static void link_to_the_file_is_followed_not_replaced(void **state)
 {
     struct fixture *f = *state;
@@ -484,6 +530,8 @@ int main(void)
         CASE(identity_belongs_to_its_offset_whatever_a_crash_leaves),
         CASE(second_instance_is_refused_until_the_first_closes),
         CASE(reader_needs_no_lock),
+        CASE(look_names_the_holder_and_leaves_no_trace),
+        CASE(look_tells_what_keeps_a_save_from_being_made),
         CASE(link_to_the_file_is_followed_not_replaced),
         CASE(damaged_file_is_refused_and_never_overwritten),
         CASE(damaged_identity_is_refused),

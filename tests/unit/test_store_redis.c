@@ -590,6 +590,65 @@ static void reader_needs_no_lock_and_shows_what_is_stored(void **state)
     assert_string_equal(text, "key " KEY "\nvalue " VALUE_1 "\ntailrace " IDENTITY_1 "\n");
 }
 
+static enum tr_store_state look_at(struct tr_store *of)
+{
+    content = (struct tr_store_content){0};
+    of->start_look(of->self, test_monotonic_ns(NULL));
+    return finish(of);
+}
+
+static void look_names_the_holder_and_leaves_no_trace(void **state)
+{
+    (void)state;
+    SKIP_WITHOUT_SERVER();
+    start_server(NULL);
+    struct tr_store_redis_options given = options();
+    given.read_only = true;
+    assert_int_equal(tr_store_redis_open(&second, &given, &err), TR_OK);
+    assert_int_equal(look_at(&second), TR_STORE_DONE);
+    assert_int_equal(content.holder.bytes, 0);
+    assert_string_equal(CLI("DBSIZE"), "0");
+    open_store();
+    assert_loads("", "");
+    assert_saved(VALUE_1, IDENTITY_1);
+    assert_string_equal(CLI("DBSIZE"), "3");
+    assert_int_equal(look_at(&second), TR_STORE_DONE);
+    char pid[32];
+    (void)snprintf(pid, sizeof(pid), ":%ld", (long)getpid());
+    assert_true(content.holder.bytes > strlen(pid));
+    assert_memory_equal(content.holder.data + content.holder.bytes - strlen(pid), pid, strlen(pid));
+    assert_string_equal(CLI("DBSIZE"), "3");
+    assert_loads(VALUE_1, IDENTITY_1);
+}
+
+static void look_tells_what_keeps_a_save_from_being_made(void **state)
+{
+    (void)state;
+    SKIP_WITHOUT_SERVER();
+    const char *const replica[] = {"--replicaof", "127.0.0.1 1", NULL};
+    start_server(replica);
+    struct tr_store_redis_options given = options();
+    given.read_only = true;
+    assert_int_equal(tr_store_redis_open(&second, &given, &err), TR_OK);
+    assert_int_equal(load(&second), TR_STORE_DONE);
+    assert_int_equal(look_at(&second), TR_STORE_FAILED);
+    assert_int_equal(err.code, TR_ERR_STATE);
+    assert_non_null(strstr(err.text, "address of the master"));
+}
+
+static void held_lock_is_refused_at_once_when_somebody_waits(void **state)
+{
+    (void)state;
+    SKIP_WITHOUT_SERVER();
+    start_server(NULL);
+    struct tr_store_redis_options given = options();
+    open_store();
+    assert_loads("", "");
+    given.no_lock_wait = true;
+    assert_int_equal(tr_store_redis_open(&second, &given, &err), TR_OK);
+    assert_fails(load(&second), TR_ERR_LOCKED, TR_STOP, LOCK_KEY);
+}
+
 static void wait_loads_and_saves_and_ends_by_a_signal(void **state)
 {
     (void)state;
@@ -698,6 +757,9 @@ int main(void)
         CASE(lock_is_renewed_while_idle_and_taken_again_when_lost),
         CASE(lock_lost_to_another_instance_raises_the_fault),
         CASE(reader_needs_no_lock_and_shows_what_is_stored),
+        CASE(look_names_the_holder_and_leaves_no_trace),
+        CASE(look_tells_what_keeps_a_save_from_being_made),
+        CASE(held_lock_is_refused_at_once_when_somebody_waits),
         CASE(wait_loads_and_saves_and_ends_by_a_signal),
         CASE(tls_is_verified_by_authority_and_name),
     };
