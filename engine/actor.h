@@ -32,7 +32,7 @@ struct tr_actor {
     bool may_block;           /* step may block in a library, with a deadline; it returns > 0 when it waited itself */
 };
 
-#define TR_RUNNER_ACTORS_MAX 64
+#define TR_RUNNER_ACTORS_MAX 72 /* the whole pipeline on one thread: asserted in engine/app/pipeline.h */
 
 /* Shared between a runner's thread and whoever starts and stops it. */
 struct tr_runner {

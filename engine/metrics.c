@@ -50,9 +50,10 @@ struct tr_metrics {
     uint32_t blocks_max;
     _Atomic uint32_t block_count;    /* stored under the mutex, read by scrapes */
     struct tr_metric_block **blocks; /* owns */
-    const struct tr_memory_sum *memory_sum;
-    const struct tr_runner *runners[TR_RUNNER_ACTORS_MAX];
-    uint32_t runner_count;
+    /* Set by one thread at start, while scrapes may already be under way. */
+    _Atomic(const struct tr_memory_sum *) memory_sum;
+    const struct tr_runner *runners[TR_METRICS_RUNNERS_MAX]; /* below runner_count: constant */
+    _Atomic uint32_t runner_count;
 };
 
 static const uint64_t bucket_bounds_us[TR_HISTOGRAM_BUCKETS] = {
@@ -154,13 +155,18 @@ static struct tr_metric_block *add_block(struct tr_metrics *metrics, enum tr_met
 
 void tr_metrics_set_memory_sum(struct tr_metrics *metrics, const struct tr_memory_sum *sum)
 {
-    metrics->memory_sum = sum;
+    /* Release, pairs with the acquire in put_memory_line(): the sum is complete. */
+    atomic_store_explicit(&metrics->memory_sum, sum, memory_order_release);
 }
 
 void tr_metrics_add_runner(struct tr_metrics *metrics, const struct tr_runner *runner)
 {
-    TR_ASSERT(metrics->runner_count < TR_RUNNER_ACTORS_MAX);
-    metrics->runners[metrics->runner_count++] = runner;
+    /* Relaxed: only the caller's thread adds. */
+    const uint32_t count = atomic_load_explicit(&metrics->runner_count, memory_order_relaxed);
+    TR_ASSERT(count < TR_METRICS_RUNNERS_MAX);
+    metrics->runners[count] = runner;
+    /* Release, pairs with the acquire in put_runner_line(). */
+    atomic_store_explicit(&metrics->runner_count, count + 1, memory_order_release);
 }
 
 void tr_metric_observe_latencies(struct tr_metric_block *block, int64_t latency_us, uint64_t count)
@@ -395,10 +401,12 @@ static bool put_runner_line(struct tr_metrics *metrics, uint32_t section, uint32
          "Time a thread spent in cycles that did work."},
     };
     const uint32_t kind = section - SECTION_RUNNER_LONGEST;
+    /* Acquire, pairs with the release in tr_metrics_add_runner(). */
+    const uint32_t count = atomic_load_explicit(&metrics->runner_count, memory_order_acquire);
 
     if (line == 0) {
         put_head(w, heads[kind].name, heads[kind].type, heads[kind].help);
-        return metrics->runner_count > 0;
+        return count > 0;
     }
     const struct tr_runner *runner = metrics->runners[line - 1];
     put(w, "%s", heads[kind].name);
@@ -416,23 +424,27 @@ static bool put_runner_line(struct tr_metrics *metrics, uint32_t section, uint32
         const int64_t busy_ns = atomic_load_explicit(&runner->busy_ns, memory_order_relaxed);
         put_value(w, COUNTER_NS, (uint64_t)busy_ns);
     }
-    return line < metrics->runner_count;
+    return line < count;
 }
 
 static bool put_memory_line(struct tr_metrics *metrics, uint32_t line, struct writer *w)
 {
-    if (metrics->memory_sum == NULL) {
+    /* Acquire, pairs with the release in tr_metrics_set_memory_sum(). */
+    const struct tr_memory_sum *sum =
+        atomic_load_explicit(&metrics->memory_sum, memory_order_acquire);
+
+    if (sum == NULL) {
         return false;
     }
     if (line == 0) {
         put_head(w, "tailrace_memory_limit_bytes", "gauge",
                  "Ceiling of each pool, ring and table: the sum printed at start.");
-        return metrics->memory_sum->term_count > 0;
+        return sum->term_count > 0;
     }
     put(w, "tailrace_memory_limit_bytes");
-    put_label(w, "term", metrics->memory_sum->terms[line - 1].name);
-    put(w, "} %" PRIu64 "\n", metrics->memory_sum->terms[line - 1].bytes);
-    return line < metrics->memory_sum->term_count;
+    put_label(w, "term", sum->terms[line - 1].name);
+    put(w, "} %" PRIu64 "\n", sum->terms[line - 1].bytes);
+    return line < sum->term_count;
 }
 
 /* Lines of one section are numbered from 0; returns whether the section has more after this one. */

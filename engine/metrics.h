@@ -56,10 +56,15 @@ struct tr_metric_block *tr_metrics_add_block(struct tr_metrics *metrics, const c
 /* The same for a stream: its block shows the metrics with label STREAM and the latency histogram. */
 struct tr_metric_block *tr_metrics_add_stream_block(struct tr_metrics *metrics, const char *stream);
 
-/* Shows the terms of `sum` (borrowed; complete before the first scrape) as tailrace_memory_limit_bytes. */
+/* Shows the terms of `sum` (borrowed; complete, and constant from here on) as tailrace_memory_limit_bytes. @thread main */
 void tr_metrics_set_memory_sum(struct tr_metrics *metrics, const struct tr_memory_sum *sum);
 
-/* Shows a runner's cycle statistics; `runner` is borrowed until close. At most 64; before the first scrape. */
+#define TR_METRICS_RUNNERS_MAX 72
+
+/*
+ * Shows a runner's cycle statistics; `runner` is borrowed until the last scrape. At most TR_METRICS_RUNNERS_MAX.
+ * @thread main; scrapes may go on meanwhile
+ */
 void tr_metrics_add_runner(struct tr_metrics *metrics, const struct tr_runner *runner);
 
 /* Adds to a counter (or gauge) of one's own block. @thread the block's owner */

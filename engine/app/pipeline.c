@@ -308,6 +308,8 @@ void tr_pipeline_deinit(struct tr_pipeline *pipeline)
     tr_ring_deinit(&pipeline->sequencer_manifest);
     tr_ring_deinit(&pipeline->collector_units);
     tr_ring_deinit(&pipeline->collector_positions);
+    /* As if never made: a failed init comes here, and its caller's own clean-up again. */
+    memset(pipeline, 0, sizeof(*pipeline));
 }
 
 enum tr_code tr_pipeline_start(struct tr_pipeline *pipeline, struct tr_error *err)

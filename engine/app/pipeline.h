@@ -81,6 +81,9 @@ struct tr_pipeline_options {
 #define TR_PIPELINE_RUNNERS_MAX (TR_DECODERS_MAX + TR_SHIPPERS_MAX + 3)
 #define TR_PIPELINE_ACTORS_MAX (TR_DECODERS_MAX + TR_SHIPPERS_MAX + 6)
 
+_Static_assert(TR_PIPELINE_ACTORS_MAX <= TR_RUNNER_ACTORS_MAX, "all of them may share a thread");
+_Static_assert(TR_PIPELINE_RUNNERS_MAX <= TR_METRICS_RUNNERS_MAX, "each has its metrics");
+
 struct tr_pipeline {
     struct tr_pipeline_options options;
     struct tr_memory_sum memory;
