@@ -194,6 +194,9 @@ void tr_config_check(struct tr_config *config, enum tr_config_purpose purpose)
     if (purpose == TR_CONFIG_FOR_RUN || purpose == TR_CONFIG_FOR_STATE) {
         check_store(config);
     }
+    if (config->chunks == 1) {
+        problem_at(config, AT(chunks), "one buffer cannot be filled while it is read: set 2 or more");
+    }
     if (config->source_retry_delay_initial_ms > config->source_retry_delay_max_ms) {
         problem_at(config, AT(source_retry_delay_initial_ms),
                    "above errors.retry.delay.max.ms: lower it");

@@ -119,6 +119,15 @@ static void set_plan(struct tr_pipeline_options *options, const struct tr_config
     options->shipper_count = shippers < TR_SHIPPERS_MAX ? shippers : TR_SHIPPERS_MAX;
 }
 
+/* A server may be silent for longer than a few heartbeats: MariaDB reads a whole file to find a
+ * GTID, and any server may be paused. */
+static int64_t silence_ns(const struct tr_config *config)
+{
+    const uint64_t least_ms = TR_HEARTBEATS_MISSED_MAX * config->source_heartbeat_ms;
+    const uint64_t wanted_ms = config->connect_keep_alive_interval_ms;
+    return (int64_t)(wanted_ms > least_ms ? wanted_ms : least_ms) * TR_NS_PER_MS;
+}
+
 void tr_settings_pipeline(struct tr_pipeline_options *options, const struct tr_config *config)
 {
     static const enum tr_order_hot hot[] = {[TR_CONFIG_HOT_KEYS_RELAX] = TR_ORDER_HOT_RELAX};
@@ -131,8 +140,7 @@ void tr_settings_pipeline(struct tr_pipeline_options *options, const struct tr_c
     options->chunk_count = (uint32_t)config->chunks;
     options->units_in_flight = 0;
 
-    options->ingest.silence_ns =
-        TR_HEARTBEATS_MISSED_MAX * (int64_t)config->source_heartbeat_ms * TR_NS_PER_MS;
+    options->ingest.silence_ns = silence_ns(config);
     options->ingest.backoff_ms_min = (int64_t)config->source_retry_delay_initial_ms;
     options->ingest.backoff_ms_max = (int64_t)config->source_retry_delay_max_ms;
     options->ingest.startup_wait_ms = (int64_t)config->startup_wait_ms;

@@ -219,6 +219,9 @@ static void config_refuses_values_out_of_range(void **state)
 {
     (void)state;
     refuses("debezium.source.database.port=70000", "`70000`: set it to a number from 1 to 65535");
+    refuses("tailrace.decoders=33", "`33`: set it to a number from 0 to 32");
+    refuses("tailrace.shippers=33", "`33`: set it to a number from 0 to 32");
+    refuses("tailrace.chunks=1", "set 2 or more");
     refuses("debezium.source.database.server.id=0", "from 1 to 4294967295");
     refuses("debezium.sink.kinesis.batch.size=501", "from 1 to 500 records");
     refuses("debezium.source.database.port=-1", "`-1`");
