@@ -27,7 +27,8 @@ static void copy_holder(struct tr_span value, char *out, size_t room_bytes)
     const uint8_t *const blank =
         value.bytes == 0 ? NULL : (const uint8_t *)memchr(value.data, ' ', value.bytes);
     const uint8_t *const name = blank == NULL ? value.data : blank + 1;
-    const size_t left_bytes = blank == NULL ? value.bytes : (size_t)(value.data + value.bytes - name);
+    const size_t left_bytes =
+        blank == NULL ? value.bytes : (size_t)(value.data + value.bytes - name);
     const int name_bytes = left_bytes < HOLDER_BYTES_SHOWN ? (int)left_bytes : HOLDER_BYTES_SHOWN;
 
     (void)snprintf(out, room_bytes, "%.*s", name_bytes, name_bytes == 0 ? "" : (const char *)name);

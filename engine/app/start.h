@@ -34,6 +34,7 @@ struct tr_start {
                                            threads start */
     int64_t deadline_ns;                /* until then a peer that does not answer is asked again */
     bool read_only;                     /* no lock on the store, and nothing is written */
+    bool is_command; /* somebody waits: a held lock is an error at once, a silent Redis soon */
     /* Made here, owned. */
     struct tr_store store;
     struct tr_mysql_query query;
@@ -77,6 +78,16 @@ TR_NODISCARD enum tr_code tr_start_save_first(struct tr_start *start, struct tr_
  * TR_ERR_INTERRUPTED. */
 TR_NODISCARD enum tr_code
 tr_start_load_store(struct tr_start *start, struct tr_store_content *content, struct tr_error *err);
+
+/* Saves both texts as one step; the store was loaded before. Errors: TR_ERR_STATE, TR_ERR_LOCKED,
+ * TR_ERR_INTERRUPTED. */
+TR_NODISCARD enum tr_code tr_start_save_store(struct tr_start *start, struct tr_span offset_value,
+                                              struct tr_span identity, struct tr_error *err);
+
+/* Whether a save would be allowed, and who holds the lock (empty: nobody; the store's until its
+ * next command). Changes nothing; the store was opened read-only. Errors: TR_ERR_STATE. */
+TR_NODISCARD enum tr_code tr_start_look_store(struct tr_start *start, struct tr_span *holder,
+                                              struct tr_error *err);
 
 /*
  * Loads the store, looks at the server and its tables, decides where to begin. Errors: as named by

@@ -11,6 +11,13 @@
 
 #define STORE_POLL_NS (5 * TR_NS_PER_MS)
 #define OFFSET_KEY_BYTES_MAX 1024
+#define COMMAND_ATTEMPTS_MAX 3 /* with somebody waiting; the engine itself goes by the setting */
+
+static uint32_t attempts_max(const struct tr_start *start)
+{
+    const uint32_t attempts = (uint32_t)start->config->redis_retry_max_attempts;
+    return start->is_command && attempts > COMMAND_ATTEMPTS_MAX ? COMMAND_ATTEMPTS_MAX : attempts;
+}
 
 static struct tr_store_redis_options redis_options(const struct tr_start *start, struct tr_span key,
                                                    struct tr_fault *fault)
@@ -31,12 +38,13 @@ static struct tr_store_redis_options redis_options(const struct tr_start *start,
         .socket_timeout_ns = (int64_t)config->redis_socket_timeout_ms * TR_NS_PER_MS,
         .retry_delay_ns_min = (int64_t)config->redis_retry_initial_delay_ms * TR_NS_PER_MS,
         .retry_delay_ns_max = (int64_t)config->redis_retry_max_delay_ms * TR_NS_PER_MS,
-        .retry_attempts_max = (uint32_t)config->redis_retry_max_attempts,
+        .retry_attempts_max = attempts_max(start),
         .wait_enabled = config->redis_wait_enabled,
         .wait_timeout_ns = (int64_t)config->redis_wait_timeout_ms * TR_NS_PER_MS,
         .wait_retry_enabled = config->redis_wait_retry_enabled,
         .wait_retry_delay_ns = (int64_t)config->redis_wait_retry_delay_ms * TR_NS_PER_MS,
         .read_only = start->read_only,
+        .no_lock_wait = start->is_command,
         .reactor = start->service_reactor,
         .fault = fault};
 }
@@ -125,9 +133,15 @@ enum tr_code tr_start_save_first(struct tr_start *start, struct tr_error *err)
     }
     start->stored_value = value;
     start->stored_bytes = bytes;
+    return tr_start_save_store(start, tr_span_of(value, bytes),
+                               tr_span_of(identity, identity_bytes), err);
+}
+
+enum tr_code tr_start_save_store(struct tr_start *start, struct tr_span offset_value,
+                                 struct tr_span identity, struct tr_error *err)
+{
     for (;;) { /* ends: as above */
-        start->store.start_save(start->store.self, tr_span_of(value, bytes),
-                                tr_span_of(identity, identity_bytes),
+        start->store.start_save(start->store.self, offset_value, identity,
                                 tr_clock_monotonic_ns(tr_clock_system()));
         const enum tr_store_state state = wait_store(start, NULL, err);
         if (state == TR_STORE_DONE) {
@@ -137,4 +151,20 @@ enum tr_code tr_start_save_first(struct tr_start *start, struct tr_error *err)
             return err->code;
         }
     }
+}
+
+enum tr_code tr_start_look_store(struct tr_start *start, struct tr_span *holder,
+                                 struct tr_error *err)
+{
+    struct tr_store_content content = {0};
+    *holder = (struct tr_span){0};
+    if (start->store.start_look == NULL) {
+        return TR_OK; /* nobody else can see a memory store */
+    }
+    start->store.start_look(start->store.self, tr_clock_monotonic_ns(tr_clock_system()));
+    if (wait_store(start, &content, err) != TR_STORE_DONE) {
+        return err->code;
+    }
+    *holder = content.holder;
+    return TR_OK;
 }
