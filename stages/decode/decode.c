@@ -13,6 +13,7 @@
 #define FIRST_V2_EVENT 30 /* 30..32 carry extra data behind the flags */
 /* Before and after image of the largest row, and the event's own bytes. */
 #define PIECE_OVERHEAD_BYTES (64u * 1024)
+#define UNPACKED_BYTES_KEPT (256u * 1024) /* of the piece buffer, resident between events */
 
 _Static_assert(sizeof(((struct tr_chunk *)0)->slack) >= TR_IMAGE_OVERREAD_BYTES,
                "text is read in blocks");
@@ -42,7 +43,10 @@ enum tr_code tr_decode_init(struct tr_decode *decode, uint64_t row_bytes_max, st
     *decode = (struct tr_decode){0};
     decode->piece_room_bytes = tr_decode_memory_bytes(row_bytes_max);
     decode->piece = tr_memory_map(decode->piece_room_bytes, err);
-    return decode->piece == NULL ? err->code : TR_OK;
+    if (decode->piece == NULL) {
+        return err->code;
+    }
+    return tr_deflate_open(&decode->unpack.deflate, err);
 }
 
 void tr_decode_deinit(struct tr_decode *decode)
@@ -50,6 +54,7 @@ void tr_decode_deinit(struct tr_decode *decode)
     if (decode->piece != NULL) {
         tr_memory_unmap(decode->piece, decode->piece_room_bytes);
     }
+    tr_deflate_close(decode->unpack.deflate);
     *decode = (struct tr_decode){0};
 }
 
@@ -200,12 +205,16 @@ static enum tr_code open_item(struct tr_decode *decode, bool *is_ready, struct t
         .plan = item->schema->plan,
         .envelope = &decode->envelope,
         .item = item,
-        .run = {.plan = item->schema->plan},
+        .run = {.plan = item->schema->plan, .unpack = &decode->unpack},
         .unit_seq = decode->unit->seq,
     };
     if (read_post_header(decode, event, err) != TR_OK) {
         return err->code;
     }
+    /* Values are decompressed behind the pieces that are there. */
+    const size_t event_end = decode->piece_event_bytes != 0 ? decode->piece_used_bytes : 0;
+    decode->unpack.scratch = decode->piece + event_end;
+    decode->unpack.scratch_bytes = decode->piece_room_bytes - event_end;
     if (decode->ratio.schema != item->schema) {
         close_ratio(decode);
         decode->ratio.schema = item->schema;
@@ -232,8 +241,12 @@ static enum tr_code close_item(struct tr_decode *decode, struct tr_error *err)
         decode->unit->record_rows = row_count;
     }
     if (decode->item_is_piece) {
-        tr_memory_discard(decode->piece, decode->piece_room_bytes);
         decode->piece_event_bytes = 0;
+    }
+    if (decode->item_is_piece ||
+        (decode->unpack.used_bytes > UNPACKED_BYTES_KEPT && decode->piece_event_bytes == 0)) {
+        tr_memory_discard(decode->piece, decode->piece_room_bytes);
+        decode->unpack.used_bytes = 0;
     }
     decode->ratio.raw_bytes += decode->event_bytes;
     decode->ratio.out_bytes += decode->row.total_bytes;

@@ -39,10 +39,11 @@ struct tr_decode {
     uint64_t event_bytes;
     struct tr_row row; /* the next row of the open item */
     struct tr_envelope envelope;
-    uint8_t *piece; /* owns, mapped: an event larger than a chunk */
+    uint8_t *piece; /* owns, mapped: an event larger than a chunk; decompressed values behind it */
     size_t piece_room_bytes;
     size_t piece_used_bytes;
     uint64_t piece_event_bytes; /* of the whole event; 0 = none is being gathered */
+    struct tr_unpack unpack;    /* owns its decompressor */
     uint64_t rows_total;        /* rows written since init */
     struct {
         const struct tr_schema *schema; /* whose ratio is being measured */

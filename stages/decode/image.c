@@ -5,6 +5,7 @@
 
 #include "engine/assert.h"
 #include "engine/cover.h"
+#include "stages/decode/address.h"
 #include "stages/decode/blob.h"
 #include "stages/decode/digits.h"
 #include "stages/decode/real.h"
@@ -17,6 +18,7 @@
  * name's block take. */
 _Static_assert(TR_PLAN_TEXT_SLACK_BYTES >= NAME_BLOCK_BYTES, "names are copied in blocks");
 _Static_assert(TR_PLAN_VALUE_BYTES_MAX >= 2 + TR_TEMPORAL_BYTES_MAX, "a timestamp has room");
+_Static_assert(TR_PLAN_VALUE_BYTES_MAX >= 2 + TR_ADDRESS_BYTES_MAX, "an address has room");
 _Static_assert(TR_PLAN_VALUE_BYTES_MAX >= TR_REAL_BYTES_MAX, "a double has room");
 
 /* A column being written. */
@@ -222,21 +224,15 @@ static uint8_t *put_blob(const struct value *value, uint8_t *out, struct tr_span
     return out;
 }
 
-static uint8_t *put_uuid(const struct value *value, uint8_t *out, struct tr_span raw)
+/* MariaDB's UUID, INET4, INET6. */
+static uint8_t *put_address(const struct value *value, uint8_t *out, struct tr_span raw)
 {
-    static const char hex[] = "0123456789abcdef";
-    uint8_t uuid[16] = {0};
-
-    if (raw.bytes > sizeof(uuid)) {
-        return fail_value(value->run, "it is longer than a UUID");
-    }
-    memcpy(uuid, raw.data, raw.bytes);
     *out++ = '"';
-    for (uint32_t i = 0; i < sizeof(uuid); i++) {
-        *out = '-';
-        out += i == 4 || i == 6 || i == 8 || i == 10;
-        *out++ = (uint8_t)hex[uuid[i] >> 4];
-        *out++ = (uint8_t)hex[uuid[i] & 15];
+    out = value->column->op == TR_OP_UUID    ? tr_address_put_uuid(out, raw)
+          : value->column->op == TR_OP_INET4 ? tr_address_put_inet4(out, raw)
+                                             : tr_address_put_inet6(out, raw);
+    if (TR_UNLIKELY(out == NULL)) {
+        return fail_value(value->run, "it is longer than its type");
     }
     *out++ = '"';
     return out;
@@ -318,6 +314,8 @@ static uint8_t *put_vector(const struct value *value, uint8_t *out, struct tr_sp
     return out;
 }
 
+static uint8_t *put_compressed(const struct value *value, uint8_t *out, struct tr_span raw);
+
 /* A value behind its length: text, blobs and what is stored as one. */
 static inline uint8_t *put_sized(const struct value *value, uint8_t *out, struct tr_span raw)
 {
@@ -348,7 +346,11 @@ static inline uint8_t *put_sized(const struct value *value, uint8_t *out, struct
     case TR_OP_BLOB_PADDED:
         return put_blob(value, out, raw);
     case TR_OP_UUID:
-        return put_uuid(value, out, raw);
+    case TR_OP_INET4:
+    case TR_OP_INET6:
+        return put_address(value, out, raw);
+    case TR_OP_COMPRESSED:
+        return put_compressed(value, out, raw);
     case TR_OP_JSON:
         return put_json(value, out, raw);
     case TR_OP_GEOMETRY:
@@ -361,6 +363,21 @@ static inline uint8_t *put_sized(const struct value *value, uint8_t *out, struct
         *out++ = '"';
     }
     return out;
+}
+
+static uint8_t *put_compressed(const struct value *value, uint8_t *out, struct tr_span raw)
+{
+    struct tr_plan_column column = *value->column;
+    const struct value inner = {value->run, &column};
+    struct tr_span plain;
+
+    TR_COVER("decode.compressed_column");
+    const char *reason = tr_unpack_value(value->run->unpack, raw, &plain);
+    if (TR_UNLIKELY(reason != NULL)) {
+        return fail_value(value->run, reason);
+    }
+    column.op = column.packed_op; /* never COMPRESSED: this ends here */
+    return put_sized(&inner, out, plain);
 }
 
 /* A value of fixed length; its bytes are there. */

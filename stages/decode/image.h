@@ -15,6 +15,7 @@
 #include "stages/decode/json_binary.h"
 #include "stages/decode/outcome.h"
 #include "stages/decode/plan_layout.h"
+#include "stages/decode/unpack.h"
 
 #define TR_IMAGE_OVERREAD_BYTES 8                       /* a chunk has slack, and so has a piece */
 #define TR_IMAGE_SLACK_BYTES TR_JSON_BINARY_SLACK_BYTES /* writing may go this far past `limit` */
@@ -30,8 +31,9 @@ struct tr_image_run {
     const uint8_t *in;     /* next byte of the event; moved past the image */
     const uint8_t *in_end; /* TR_IMAGE_OVERREAD_BYTES behind it are readable */
     const uint8_t *limit;
-    uint32_t bad_column;    /* after BAD: where; column_count = the null bitmap */
-    const char *bad_reason; /* after BAD: what is wrong with it */
+    struct tr_unpack *unpack; /* borrowed: for COMPRESSED columns */
+    uint32_t bad_column;      /* after BAD: where; column_count = the null bitmap */
+    const char *bad_reason;   /* after BAD: what is wrong with it */
 };
 
 /*

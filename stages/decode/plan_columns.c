@@ -7,8 +7,6 @@
 #include "stages/decode/temporal.h"
 #include "stages/schema/table_map.h"
 
-#define UUID_BYTES 16
-
 /* One column under construction. */
 struct build {
     struct tr_plan_column *to;
@@ -127,6 +125,20 @@ static bool set_clock(const struct build *build)
                     : set_op(build, forms[type].op + 2u, forms[type].hires_bytes(fsp));
 }
 
+static bool is_compressed(const struct build *build)
+{
+    return build->wire->type == TR_WIRE_BLOB_COMPRESSED ||
+           build->wire->type == TR_WIRE_VARCHAR_COMPRESSED;
+}
+
+/* The wire type of what is inside a COMPRESSED column. */
+static uint8_t plain_wire(const struct build *build)
+{
+    return build->wire->type == TR_WIRE_BLOB_COMPRESSED      ? TR_WIRE_BLOB
+           : build->wire->type == TR_WIRE_VARCHAR_COMPRESSED ? TR_WIRE_VARCHAR
+                                                             : build->wire->type;
+}
+
 static bool set_text(const struct build *build)
 {
     static const uint8_t ops[] = {
@@ -134,7 +146,7 @@ static bool set_text(const struct build *build)
         [TR_CHARSET_LATIN1] = TR_OP_TEXT_LATIN1, [TR_CHARSET_ASCII] = TR_OP_TEXT_ASCII,
         [TR_CHARSET_BINARY] = TR_OP_TEXT_BINARY,
     };
-    const uint8_t wire = build->wire->type;
+    const uint8_t wire = plain_wire(build);
     const enum tr_column_type type = build->column->type;
     const enum tr_charset charset = build->column->charset;
     const bool fits = type == TR_COLUMN_CHAR ? wire == TR_WIRE_STRING
@@ -148,7 +160,7 @@ static bool set_text(const struct build *build)
 
 static bool set_binary(const struct build *build)
 {
-    const uint8_t wire = build->wire->type;
+    const uint8_t wire = plain_wire(build);
 
     if (build->column->type == TR_COLUMN_BINARY) {
         /* BINARY(0) becomes ten zero bytes (seen on Debezium 3.6.0.Final with MySQL 9.7.4). */
@@ -234,12 +246,12 @@ static bool set_column(const struct build *build, bool is_lenient)
         return (wire == TR_WIRE_VECTOR || wire == TR_WIRE_VARCHAR) &&
                set_sized(build, TR_OP_VECTOR);
     case TR_COLUMN_UUID:
-        build->to->full_bytes = UUID_BYTES;
-        return wire == TR_WIRE_STRING && build->wire->meta == UUID_BYTES &&
-               set_sized(build, TR_OP_UUID);
-    case TR_COLUMN_UNKNOWN:
+        return wire == TR_WIRE_STRING && build->wire->meta == 16 && set_sized(build, TR_OP_UUID);
     case TR_COLUMN_INET4:
+        return wire == TR_WIRE_STRING && build->wire->meta == 4 && set_sized(build, TR_OP_INET4);
     case TR_COLUMN_INET6:
+        return wire == TR_WIRE_STRING && build->wire->meta == 16 && set_sized(build, TR_OP_INET6);
+    case TR_COLUMN_UNKNOWN:
     case TR_COLUMN_TYPE_COUNT:
         break;
     }
@@ -252,14 +264,13 @@ static bool is_text(const struct tr_column *column)
            column->type == TR_COLUMN_TEXT;
 }
 
-/* Types and character sets that this version does not deliver, by name. */
+/* Types and character sets that are not known, by name. */
 static enum tr_code check_supported(const struct tr_plan *plan, const struct build *build,
                                     struct tr_error *err)
 {
     const struct tr_table *table = plan->schema->table;
     const struct tr_column *column = build->column;
-    const bool is_compressed = build->wire->type == TR_WIRE_BLOB_COMPRESSED ||
-                               build->wire->type == TR_WIRE_VARCHAR_COMPRESSED;
+    const bool has_type_text = column->type_text.bytes != 0;
 
     if (is_text(column) && column->charset == TR_CHARSET_OTHER) {
         return TR_FAIL(
@@ -271,19 +282,17 @@ static enum tr_code check_supported(const struct tr_plan *plan, const struct bui
             (const char *)column->name.data, (int)column->charset_name.bytes,
             (const char *)column->charset_name.data);
     }
-    if (column->type != TR_COLUMN_UNKNOWN && column->type != TR_COLUMN_INET4 &&
-        column->type != TR_COLUMN_INET6 && !is_compressed) {
+    if (column->type != TR_COLUMN_UNKNOWN) {
         return TR_OK;
     }
     return TR_FAIL(err, TR_ERR_UNSUPPORTED, TR_STOP,
-                   "table %.*s.%.*s, column %.*s: type %s%s (%.*s, %u in the log) is not supported "
-                   "by this version: "
+                   "table %.*s.%.*s, column %.*s: its type%s%.*s (%u in the log) is not known: "
                    "exclude the table (table.exclude.list)",
                    (int)table->database.bytes, (const char *)table->database.data,
                    (int)table->name.bytes, (const char *)table->name.data, (int)column->name.bytes,
-                   (const char *)column->name.data, is_compressed ? "COMPRESSED " : "",
-                   tr_column_type_name(column->type), (int)column->type_text.bytes,
-                   (const char *)column->type_text.data, build->wire->type);
+                   (const char *)column->name.data, has_type_text ? " " : "",
+                   (int)column->type_text.bytes, (const char *)column->type_text.data,
+                   build->wire->type);
 }
 
 static enum tr_code fail_mismatch(const struct tr_plan *plan, const struct build *build,
@@ -377,6 +386,10 @@ enum tr_code tr_plan_build_columns(struct tr_plan *plan, struct tr_error *err)
         }
         if (!set_column(&build, plan->options.lenient)) {
             return fail_mismatch(plan, &build, err);
+        }
+        if (is_compressed(&build)) {
+            build.to->packed_op = build.to->op;
+            build.to->op = TR_OP_COMPRESSED;
         }
         add_literals(plan, &build, i == 0);
         if (build.to->op == TR_OP_ENUM || build.to->op == TR_OP_SET) {

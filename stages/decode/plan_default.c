@@ -258,6 +258,8 @@ bool tr_plan_add_default(struct tr_plan_text *text, const struct tr_column *colu
     case TR_COLUMN_TEXT:
     case TR_COLUMN_ENUM:
     case TR_COLUMN_SET:
+    case TR_COLUMN_INET4:
+    case TR_COLUMN_INET6:
         tr_plan_text_add_quoted(text, column->default_text);
         return true;
     case TR_COLUMN_BINARY:
@@ -270,8 +272,6 @@ bool tr_plan_add_default(struct tr_plan_text *text, const struct tr_column *colu
     case TR_COLUMN_GEOMETRY:
     case TR_COLUMN_VECTOR:
     case TR_COLUMN_UUID:
-    case TR_COLUMN_INET4:
-    case TR_COLUMN_INET6:
     case TR_COLUMN_TYPE_COUNT:
         break;
     }

@@ -54,6 +54,9 @@ enum tr_column_op {
     TR_OP_BLOB,
     TR_OP_BLOB_PADDED,
     TR_OP_UUID,
+    TR_OP_INET4,
+    TR_OP_INET6,
+    TR_OP_COMPRESSED, /* packed_op of what is inside */
     TR_OP_JSON,
     TR_OP_ENUM,
     TR_OP_SET,
@@ -74,6 +77,7 @@ struct tr_plan_column {
     uint8_t key_slot;     /* 1-based place in the key; 0 = not in it */
     uint8_t is_micros;    /* DATETIME: µs instead of ms */
     uint8_t charset;      /* enum tr_charset of TR_OP_TEXT_CHARSET */
+    uint8_t packed_op;    /* enum tr_column_op inside of TR_OP_COMPRESSED */
     uint16_t wire_bytes;  /* of the value; 0 = variable, behind a length prefix */
     uint16_t full_bytes;  /* BINARY, UUID: length with the zeros that the log leaves out */
     uint16_t name_bytes;

@@ -53,6 +53,8 @@ static struct connect_type connect_type_of(const struct tr_column *column)
         [TR_COLUMN_JSON] = {"string", "io.debezium.data.Json", "\"{}\""},
         [TR_COLUMN_VECTOR] = {"array", "io.debezium.data.FloatVector", "null"},
         [TR_COLUMN_UUID] = {"string", "io.debezium.data.Uuid", "\"\""},
+        [TR_COLUMN_INET4] = {"string", NULL, "\"\""},
+        [TR_COLUMN_INET6] = {"string", NULL, "\"\""},
         [TR_COLUMN_GEOMETRY] = {"struct", "io.debezium.data.geometry.Geometry", "null"},
     };
 

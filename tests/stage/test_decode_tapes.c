@@ -100,7 +100,8 @@ static void compare_streams(const char *name, bool whole)
     }
 }
 
-static void play_case(const char *name, uint32_t fragment_room_bytes)
+/* Fills `actual`. */
+static void play_tape(const char *name, uint32_t fragment_room_bytes)
 {
     struct tr_tape *tape = calloc(1, sizeof(*tape));
     char path[512];
@@ -129,14 +130,21 @@ static void play_case(const char *name, uint32_t fragment_room_bytes)
     tr_tape_load_schemas(tape, path);
     (void)snprintf(path, sizeof(path), "%s/decode/%s/binlog.000001", TR_TEST_DATA, name);
     tr_tape_play(tape, path);
+    tr_tape_close(tape);
+    free(tape);
+}
+
+static void play_case(const char *name, uint32_t fragment_room_bytes)
+{
+    char path[512];
+
+    play_tape(name, fragment_room_bytes);
     (void)snprintf(path, sizeof(path), "%s/decode/%s/expected.txt", TR_TEST_DATA, name);
     read_expected(path);
     assert_true(expected.count > 0);
-    compare_streams(name, !has_schemas);
+    compare_streams(name, strstr(name, "_schemas") == NULL);
     clear_lines(&actual);
     clear_lines(&expected);
-    tr_tape_close(tape);
-    free(tape);
 }
 
 static void records_of_a_tape_equal_debeziums_whatever_the_fragment_size(void **state)
@@ -144,6 +152,25 @@ static void records_of_a_tape_equal_debeziums_whatever_the_fragment_size(void **
     play_case(*state, 0);
     play_case(*state, 40u * 1024);
     play_case(*state, 64); /* everything in jumbos */
+}
+
+/* The same rows in a table with COMPRESSED, INET4 and INET6 columns and in one with plain text. */
+static void compressed_columns_and_addresses_give_the_records_of_plain_text(void **state)
+{
+    (void)state;
+    play_tape("mariadb_compressed_columns", 0);
+    const uint32_t half = actual.count / 2;
+    assert_int_equal(actual.count, 2 * 8); /* 4 inserts, 2 updates, a delete with its tombstone */
+    for (uint32_t i = 0; i < half; i++) {
+        char *packed = actual.text[i];
+        for (char *at = strstr(packed, "packed"); at != NULL; at = strstr(at, "packed")) {
+            memcpy(at, "plain", 5);
+            memmove(at + 5, at + 6, strlen(at + 6) + 1);
+        }
+        assert_string_equal(packed, actual.text[half + i]);
+    }
+    clear_lines(&actual);
+    clear_lines(&expected);
 }
 
 #define TAPE(name)                                                                                 \
@@ -158,6 +185,7 @@ static void records_of_a_tape_equal_debeziums_whatever_the_fragment_size(void **
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(compressed_columns_and_addresses_give_the_records_of_plain_text),
         TAPE("types_numeric"),
         TAPE("types_temporal"),
         TAPE("types_text"),
