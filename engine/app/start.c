@@ -321,25 +321,34 @@ enum tr_code tr_start_prepare(struct tr_start *start, uint32_t shipper_count, st
     if (ask_server(start, err) != TR_OK) {
         return err->code;
     }
+    if (content.offset_value.bytes > 0) {
+        return tr_start_resume(start, &content, err);
+    }
+    fill_identity(start);
+    return tr_gtid_set_open(&start->position.gtids, start->facts.flavor, err) == TR_OK
+               ? begin_now(start, err)
+               : err->code;
+}
+
+enum tr_code tr_start_resume(struct tr_start *start, const struct tr_store_content *content,
+                             struct tr_error *err)
+{
     fill_identity(start);
     if (tr_gtid_set_open(&start->position.gtids, start->facts.flavor, err) != TR_OK) {
         return err->code;
     }
-    if (content.offset_value.bytes == 0) {
-        return begin_now(start, err);
-    }
-    start->stored_value = malloc(content.offset_value.bytes);
+    start->stored_value = malloc(content->offset_value.bytes);
     if (start->stored_value == NULL) {
         return TR_FAIL(err, TR_ERR_SYSTEM, TR_STOP,
                        "start: no memory for the stored offset: add memory");
     }
-    memcpy(start->stored_value, content.offset_value.data, content.offset_value.bytes);
-    start->stored_bytes = content.offset_value.bytes;
-    if (tr_position_parse_json(&start->position, start->gtid_sources, content.offset_value, err) !=
+    memcpy(start->stored_value, content->offset_value.data, content->offset_value.bytes);
+    start->stored_bytes = content->offset_value.bytes;
+    if (tr_position_parse_json(&start->position, start->gtid_sources, content->offset_value, err) !=
         TR_OK) {
         return err->code;
     }
-    return begin_stored(start, content.identity, err);
+    return begin_stored(start, content->identity, err);
 }
 
 enum tr_code tr_start_ensure_streams(struct tr_start *start, struct tr_error *err)

@@ -96,6 +96,16 @@ TR_NODISCARD enum tr_code tr_start_look_store(struct tr_start *start, struct tr_
 TR_NODISCARD enum tr_code tr_start_prepare(struct tr_start *start, uint32_t shipper_count,
                                            struct tr_error *err);
 
+/*
+ * Whether and from where a start would go on from that offset (not empty), on this server as it is
+ * now. Writes nothing. Before it: filter, streams and gtid_sources are open, the query port is
+ * ready, the facts are read. Errors: TR_ERR_STATE, TR_ERR_SOURCE_GONE, TR_ERR_SCHEMA and those of
+ * the modules.
+ */
+TR_NODISCARD enum tr_code tr_start_resume(struct tr_start *start,
+                                          const struct tr_store_content *content,
+                                          struct tr_error *err);
+
 /* Only the names of the captured tables' streams, into `streams`. Errors: as above. */
 TR_NODISCARD enum tr_code tr_start_list_streams(struct tr_start *start, struct tr_error *err);
 

@@ -110,47 +110,67 @@ enum tr_code tr_server_facts_read(struct tr_server_facts *facts, const struct tr
     return code;
 }
 
-enum tr_code tr_server_facts_check(const struct tr_server_facts *facts, uint32_t server_id,
+static enum tr_code check_settings(const struct tr_server_facts *facts, enum tr_server_need need,
                                    struct tr_error *err)
 {
-    if (!facts->log_bin) {
+    if (need == TR_NEED_LOG && !facts->log_bin) {
         return TR_FAIL(err, TR_ERR_SOURCE_SETUP, TR_STOP,
                        "log_bin = OFF: the server writes no binary log; start it with --log-bin "
                        "and --server-id");
     }
-    if (facts->binlog_format[0] != '\0' && !is_text(facts->binlog_format, "ROW")) {
+    if (need == TR_NEED_LOG_FORMAT && facts->binlog_format[0] != '\0' &&
+        !is_text(facts->binlog_format, "ROW")) {
         return TR_FAIL(err, TR_ERR_SOURCE_SETUP, TR_STOP,
                        "binlog_format = %s: want ROW; run SET GLOBAL binlog_format = 'ROW', set it "
                        "in the server's "
                        "configuration too, and let writers reconnect",
                        facts->binlog_format);
     }
-    if (facts->binlog_row_image[0] != '\0' && !is_text(facts->binlog_row_image, "FULL")) {
+    if (need == TR_NEED_ROW_IMAGE && facts->binlog_row_image[0] != '\0' &&
+        !is_text(facts->binlog_row_image, "FULL")) {
         return TR_FAIL(err, TR_ERR_SOURCE_SETUP, TR_STOP,
                        "binlog_row_image = %s: want FULL; run SET GLOBAL binlog_row_image = "
                        "'FULL', set it in the "
                        "server's configuration too, and let writers reconnect",
                        facts->binlog_row_image);
     }
-    if (facts->binlog_row_value_options[0] != '\0') {
+    if (need == TR_NEED_WHOLE_JSON && facts->binlog_row_value_options[0] != '\0') {
         return TR_FAIL(err, TR_ERR_SOURCE_SETUP, TR_STOP,
                        "binlog_row_value_options = %s: partial JSON updates are not supported yet; "
                        "run SET GLOBAL "
                        "binlog_row_value_options = '', and let writers reconnect",
                        facts->binlog_row_value_options);
     }
-    if (facts->server_id == server_id) {
+    return TR_OK;
+}
+
+enum tr_code tr_server_facts_check_need(const struct tr_server_facts *facts,
+                                        enum tr_server_need need, uint32_t server_id,
+                                        struct tr_error *err)
+{
+    if (need == TR_NEED_OWN_SERVER_ID && facts->server_id == server_id) {
         return TR_FAIL(err, TR_ERR_SOURCE_CLASH, TR_STOP,
                        "database.server.id = %" PRIu32
                        " is the server's own id: choose one that no server or replica "
                        "of this source has",
                        server_id);
     }
-    if (!facts->can_replicate) {
+    if (need == TR_NEED_REPLICATION_GRANT && !facts->can_replicate) {
         return TR_FAIL(
             err, TR_ERR_SOURCE_AUTH, TR_STOP,
             "user %s lacks REPLICATION SLAVE: run GRANT REPLICATION SLAVE ON *.* TO the user",
             facts->user);
+    }
+    return check_settings(facts, need, err);
+}
+
+enum tr_code tr_server_facts_check(const struct tr_server_facts *facts, uint32_t server_id,
+                                   struct tr_error *err)
+{
+    for (int need = 0; need < TR_NEED_COUNT; need++) {
+        if (tr_server_facts_check_need(facts, (enum tr_server_need)need, server_id, err) != TR_OK) {
+            return err->code;
+        }
     }
     return TR_OK;
 }
@@ -293,41 +313,57 @@ static enum tr_code check_gtids(const struct tr_saved_position *saved,
     return code;
 }
 
-static enum tr_code check_file(const struct tr_saved_position *saved,
-                               const struct tr_server_facts *facts,
-                               const struct tr_query_port *port, struct tr_error *err)
+enum tr_code tr_server_log_read(struct tr_server_log *log, const struct tr_log_point *point,
+                                const struct tr_server_facts *facts,
+                                const struct tr_query_port *port, struct tr_error *err)
 {
     struct tr_query_rows rows = {0};
     enum tr_code code = tr_query_rows_run(&rows, port, "SHOW BINARY LOGS", err);
 
+    *log = (struct tr_server_log){0};
     if (code == TR_ERR_SOURCE_AUTH) {
         code = add_monitor_remedy(facts, err);
     }
-    bool is_listed = false;
-    uint64_t size_bytes = 0;
-    for (uint32_t i = 0; code == TR_OK && i < rows.row_count && !is_listed; i++) {
-        const struct tr_span name =
-            tr_query_rows_cell(&rows, i, tr_query_rows_column(&rows, "Log_name"));
-        is_listed = tr_span_equals(name, tr_span_of_text(saved->point.file));
-        size_bytes =
-            number_of(tr_query_rows_cell(&rows, i, tr_query_rows_column(&rows, "File_size")));
+    const int name_column = tr_query_rows_column(&rows, "Log_name");
+    const int size_column = tr_query_rows_column(&rows, "File_size");
+    for (uint32_t i = 0; code == TR_OK && i < rows.row_count; i++) {
+        const uint64_t bytes = number_of(tr_query_rows_cell(&rows, i, size_column));
+        log->file_count++;
+        log->bytes += bytes;
+        log->after_bytes += log->has_file ? bytes : 0;
+        if (tr_span_equals(tr_query_rows_cell(&rows, i, name_column),
+                           tr_span_of_text(point->file))) {
+            log->has_file = true;
+            log->file_bytes = bytes;
+            log->after_bytes = bytes > point->pos ? bytes - point->pos : 0;
+        }
     }
-    if (code == TR_OK && !is_listed) {
+    tr_query_rows_deinit(&rows);
+    return code;
+}
+
+static enum tr_code check_file(const struct tr_saved_position *saved,
+                               const struct tr_server_facts *facts,
+                               const struct tr_query_port *port, struct tr_error *err)
+{
+    struct tr_server_log log;
+    enum tr_code code = tr_server_log_read(&log, &saved->point, facts, port, err);
+
+    if (code == TR_OK && !log.has_file) {
         code = TR_FAIL(err, TR_ERR_SOURCE_GONE, TR_STOP,
                        "the server no longer has %s, where the saved offset stands: events are "
                        "lost to us; delete the "
                        "saved offset to begin at the present, and keep logs longer "
                        "(binlog_expire_logs_seconds = %" PRIu64 ")",
                        saved->point.file, facts->retention_s);
-    } else if (code == TR_OK && saved->point.pos > size_bytes) {
+    } else if (code == TR_OK && saved->point.pos > log.file_bytes) {
         code = TR_FAIL(err, TR_ERR_SOURCE_GONE, TR_STOP,
                        "the saved offset stands at %s:%" PRIu64 ", the server's file has %" PRIu64
                        " bytes: it was restored or rebuilt; connect to the right server, or delete "
                        "the saved offset to "
                        "begin at the present",
-                       saved->point.file, saved->point.pos, size_bytes);
+                       saved->point.file, saved->point.pos, log.file_bytes);
     }
-    tr_query_rows_deinit(&rows);
     return code;
 }
 

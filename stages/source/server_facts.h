@@ -46,12 +46,27 @@ TR_NODISCARD enum tr_code tr_server_facts_read(struct tr_server_facts *facts,
                                                const struct tr_query_port *port,
                                                struct tr_error *err);
 
+/* What capture needs of the server, in the order in which a start looks at it. */
+enum tr_server_need {
+    TR_NEED_LOG = 0,
+    TR_NEED_LOG_FORMAT,
+    TR_NEED_ROW_IMAGE,
+    TR_NEED_WHOLE_JSON,
+    TR_NEED_OWN_SERVER_ID,
+    TR_NEED_REPLICATION_GRANT,
+    TR_NEED_COUNT
+};
+
 /*
- * The first thing that keeps this server from being captured by a replica with id `server_id`.
- * Errors: TR_ERR_SOURCE_SETUP (binary log, format, row image, partial JSON), TR_ERR_SOURCE_AUTH
- * (grant), TR_ERR_SOURCE_CLASH (our id is the server's own); all TR_STOP with the statement that
- * mends it.
+ * Whether a replica with id `server_id` has that of this server. Errors: TR_ERR_SOURCE_SETUP
+ * (binary log, format, row image, partial JSON), TR_ERR_SOURCE_AUTH (grant), TR_ERR_SOURCE_CLASH
+ * (our id is the server's own); all TR_STOP with the statement that mends it.
  */
+TR_NODISCARD enum tr_code tr_server_facts_check_need(const struct tr_server_facts *facts,
+                                                     enum tr_server_need need, uint32_t server_id,
+                                                     struct tr_error *err);
+
+/* The first of all needs that is not met. Errors: as above. */
 TR_NODISCARD enum tr_code tr_server_facts_check(const struct tr_server_facts *facts,
                                                 uint32_t server_id, struct tr_error *err);
 
@@ -73,6 +88,22 @@ TR_NODISCARD enum tr_code tr_server_position_read(struct tr_saved_position *posi
                                                   const struct tr_query_port *port,
                                                   struct tr_gtid_sources *sources,
                                                   struct tr_error *err);
+
+/* The server's log files, and where a point lies in them. */
+struct tr_server_log {
+    uint32_t file_count;
+    uint64_t bytes;       /* of all files */
+    bool has_file;        /* the point's file is one of them */
+    uint64_t file_bytes;  /* of that file */
+    uint64_t after_bytes; /* of log behind the point, to the end of the last file */
+};
+
+/* Reads it by SHOW BINARY LOGS. Errors: the port's; TR_ERR_SOURCE_AUTH naming the grant. */
+TR_NODISCARD enum tr_code tr_server_log_read(struct tr_server_log *log,
+                                             const struct tr_log_point *point,
+                                             const struct tr_server_facts *facts,
+                                             const struct tr_query_port *port,
+                                             struct tr_error *err);
 
 /*
  * Whether the server still has everything after `saved` (contract §3.3). By GTIDs when saved has

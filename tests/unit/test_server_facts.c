@@ -180,6 +180,42 @@ static void each_failed_check_names_what_mends_it(void **state)
         assert_int_equal(tr_server_facts_check(&bad[i], 8, &err), wanted[i].code);
         assert_int_equal(err.remedy, TR_STOP);
         assert_non_null(strstr(err.text, wanted[i].remedy));
+        for (int need = 0; need < TR_NEED_COUNT; need++) { /* each need sees its own fault alone */
+            assert_int_equal(
+                tr_server_facts_check_need(&bad[i], (enum tr_server_need)need, 8, &err),
+                need == (int)i ? wanted[i].code : TR_OK);
+        }
+    }
+}
+
+static void log_behind_a_point_is_measured_over_the_files(void **state)
+{
+    (void)state;
+    const struct answer answers[] = {
+        {"SHOW BINARY LOGS", "Log_name|File_size|Encrypted\nb.1|500|No\nb.2|120|No\nb.3|30|No\n",
+         0},
+    };
+    const struct tr_server_facts facts = {0};
+    const struct {
+        struct tr_log_point point;
+        bool has_file;
+        uint64_t after_bytes;
+    } wanted[] = {{{.file = "b.1", .pos = 4}, true, 646},
+                  {{.file = "b.2", .pos = 120}, true, 30},
+                  {{.file = "b.3", .pos = 31}, true, 0},
+                  {{.file = "b.0", .pos = 4}, false, 0}};
+    struct fake fake;
+    struct tr_error err;
+
+    for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
+        struct tr_server_log log;
+        fake_init(&fake, answers, 1);
+        assert_int_equal(tr_server_log_read(&log, &wanted[i].point, &facts, &fake.port, &err),
+                         TR_OK);
+        assert_int_equal(log.file_count, 3);
+        assert_int_equal(log.bytes, 650);
+        assert_int_equal(log.has_file, wanted[i].has_file);
+        assert_int_equal(log.after_bytes, wanted[i].after_bytes);
     }
 }
 
@@ -528,6 +564,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(facts_are_read_by_name),
         cmocka_unit_test(each_failed_check_names_what_mends_it),
+        cmocka_unit_test(log_behind_a_point_is_measured_over_the_files),
         cmocka_unit_test(grants_are_read_as_whole_words),
         cmocka_unit_test(the_current_position_is_read_by_column_name),
         cmocka_unit_test(a_position_that_is_gone_is_noticed),
