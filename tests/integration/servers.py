@@ -100,7 +100,7 @@ class Server:
 
     def open_client(self):
         """A client process that runs the statements written to its `stdin`, a line each, as they come."""
-        return subprocess.Popen(self._client("--batch", "--skip-column-names", "--unbuffered"), stdin=subprocess.PIPE,
+        return subprocess.Popen(self.client("--batch", "--skip-column-names", "--unbuffered"), stdin=subprocess.PIPE,
                                 stdout=subprocess.DEVNULL)
 
     def rows(self, statement, database=None):
