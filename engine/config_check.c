@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <ctype.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "engine/config_table.h"
 
@@ -70,6 +72,22 @@ static void check_topic_prefix(struct tr_config *config)
                        "a character that stream names cannot have: use letters, digits, `.`, `_` "
                        "and `-` only");
             return;
+        }
+    }
+}
+
+/* A library that cannot read its file says so in its own words, mostly without the path. */
+static void check_tls_files(struct tr_config *config)
+{
+    const size_t offsets[] = {AT(source_tls_ca), AT(source_tls_cert), AT(source_tls_key),
+                              AT(redis_tls_ca), AT(sink_tls_ca)};
+
+    for (size_t i = 0; i < sizeof(offsets) / sizeof(offsets[0]); i++) {
+        const char *path = *(char *const *)((const char *)config + offsets[i]);
+        if (path[0] != '\0' && access(path, R_OK) == -1) {
+            tr_config_problem(config, tr_config_origin_of(config, offsets[i]),
+                              tr_config_key_of(offsets[i]), "%.300s: %s; give a PEM file that can be read", path,
+                              strerrordesc_np(errno));
         }
     }
 }
@@ -196,6 +214,9 @@ void tr_config_check(struct tr_config *config, enum tr_config_purpose purpose)
     }
     if (config->chunks == 1) {
         problem_at(config, AT(chunks), "one buffer cannot be filled while it is read: set 2 or more");
+    }
+    if (purpose == TR_CONFIG_FOR_RUN) {
+        check_tls_files(config);
     }
     if (config->source_retry_delay_initial_ms > config->source_retry_delay_max_ms) {
         problem_at(config, AT(source_retry_delay_initial_ms),

@@ -55,12 +55,12 @@ static void lock_is_held(struct tr_redis_session *session, struct tr_span holder
         session->pause_ns = session->now_ns + LOCK_LOOK_NS;
         return;
     }
-    (void)TR_FAIL(
-        &err, TR_ERR_LOCKED, TR_STOP,
-        "offset store Redis %s: key \"%s\" is held by %s: stop that "
-        "instance, or give this one an offset.storage.redis.key of its own; if it is gone "
-        "for good: DEL the key",
-        session->address, session->lock_key, name);
+    (void)TR_FAIL(&err, TR_ERR_LOCKED, TR_STOP,
+                  "offset store Redis %s: key \"%s\" is held by %s: stop that "
+                  "instance, or give this one a debezium.source.offset.storage.redis.key of its "
+                  "own; if it is gone "
+                  "for good: DEL the key",
+                  session->address, session->lock_key, name);
     tr_redis_session_stop_for_good(session, &err);
 }
 
@@ -117,7 +117,7 @@ static void save_answered(struct tr_redis_session *session, const struct tr_redi
         (void)TR_FAIL(&err, TR_ERR_STATE, TR_STOP,
                       "offset store Redis %s: our entry of \"%s\" was changed by another program "
                       "since we read it; stop that program (a Debezium Server with the same "
-                      "topic.prefix?), then start again",
+                      "debezium.source.topic.prefix?), then start again",
                       session->address, session->offsets_key);
         tr_redis_session_stop_for_good(session, &err);
         return;

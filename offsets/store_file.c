@@ -461,10 +461,11 @@ static enum tr_code fail_locked(const struct store_file *file, int fd, struct tr
     char holder[32];
 
     read_holder(fd, holder, sizeof(holder));
-    return TR_FAIL(err, TR_ERR_LOCKED, TR_STOP,
-                   "offset file \"%s\" is in use by process %s (lock file \"%s\"): stop that "
-                   "instance, or give this one an offset.storage.file.filename of its own",
-                   file->path, holder, file->lock_path);
+    return TR_FAIL(
+        err, TR_ERR_LOCKED, TR_STOP,
+        "offset file \"%s\" is in use by process %s (lock file \"%s\"): stop that "
+        "instance, or give this one a debezium.source.offset.storage.file.filename of its own",
+        file->path, holder, file->lock_path);
 }
 
 /* Whoever only looks holds it for a moment, and so does a predecessor that is just ending. */
@@ -522,7 +523,8 @@ static enum tr_code set_paths(struct store_file *file, const char *path, struct 
 
     if (path[0] == '\0' || strlen(target) >= sizeof(file->path)) {
         return TR_FAIL(err, TR_ERR_CONFIG, TR_STOP,
-                       "offset.storage.file.filename = \"%.200s\": wanted the path of a file, up "
+                       "debezium.source.offset.storage.file.filename = \"%.200s\": wanted the path "
+                       "of a file, up "
                        "to %zu bytes",
                        path, sizeof(file->path) - 1);
     }

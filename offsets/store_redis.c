@@ -135,7 +135,7 @@ static enum tr_code set_names(struct tr_redis_session *session,
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         if (!copy_text(texts[i].out, texts[i].room_bytes, texts[i].text)) {
             return TR_FAIL(err, TR_ERR_CONFIG, TR_STOP,
-                           "offset.storage.redis.%s: wanted at most %zu bytes", texts[i].name,
+                           "debezium.source.offset.storage.redis.%s: wanted at most %zu bytes", texts[i].name,
                            texts[i].room_bytes - 1);
         }
     }
@@ -178,7 +178,7 @@ static enum tr_code parse_address(const char *address, char *host, char *port, s
         digit_count > TR_REDIS_PORT_BYTES_MAX || strspn(digits, "0123456789") != digit_count ||
         strtoul(digits, NULL, 10) > UINT16_MAX) {
         return TR_FAIL(err, TR_ERR_CONFIG, TR_STOP,
-                       "offset.storage.redis.address = \"%.300s\": wanted host:port, or "
+                       "debezium.source.offset.storage.redis.address = \"%.300s\": wanted host:port, or "
                        "[IPv6 address]:port",
                        address);
     }

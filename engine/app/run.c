@@ -319,6 +319,10 @@ static enum tr_code stop_all(struct run *run, struct tr_error *err)
     if (fault != NULL) {
         tr_health_set(&run->health, TR_HEALTH_FAILED, -1);
         *err = *fault;
+        if (err->code == TR_ERR_SOURCE_CLASH) {
+            (void)tr_error_prefix(err, "debezium.source.database.server.id = %" PRIu64,
+                                  run->config->database_server_id);
+        }
         return err->code;
     }
     if (!drained || !saved) {

@@ -200,7 +200,7 @@ static enum tr_code build(struct tr_plan *plan, struct tr_error *err)
     if (source_bytes > TR_PLAN_SOURCE_BYTES_MAX / 2) {
         return TR_FAIL(
             err, TR_ERR_CONFIG, TR_STOP,
-            "topic.prefix is %zu bytes long: want a prefix that leaves room for a stream's name",
+            "debezium.source.topic.prefix is %zu bytes long: want a prefix that leaves room for a stream's name",
             plan->options.topic_prefix.bytes);
     }
     plan->fixed_bytes_max +=

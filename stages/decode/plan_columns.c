@@ -276,7 +276,7 @@ static enum tr_code check_supported(const struct tr_plan *plan, const struct bui
         return TR_FAIL(
             err, TR_ERR_UNSUPPORTED, TR_STOP,
             "table %.*s.%.*s, column %.*s: character set \"%.*s\" is not known: exclude the "
-            "table (table.exclude.list)",
+            "table (debezium.source.table.exclude.list)",
             (int)table->database.bytes, (const char *)table->database.data, (int)table->name.bytes,
             (const char *)table->name.data, (int)column->name.bytes,
             (const char *)column->name.data, (int)column->charset_name.bytes,
@@ -287,7 +287,7 @@ static enum tr_code check_supported(const struct tr_plan *plan, const struct bui
     }
     return TR_FAIL(err, TR_ERR_UNSUPPORTED, TR_STOP,
                    "table %.*s.%.*s, column %.*s: its type%s%.*s (%u in the log) is not known: "
-                   "exclude the table (table.exclude.list)",
+                   "exclude the table (debezium.source.table.exclude.list)",
                    (int)table->database.bytes, (const char *)table->database.data,
                    (int)table->name.bytes, (const char *)table->name.data, (int)column->name.bytes,
                    (const char *)column->name.data, has_type_text ? " " : "",

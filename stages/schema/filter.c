@@ -46,30 +46,34 @@ enum tr_code tr_filter_open(struct tr_filter **filter, const struct tr_filter_op
 {
     *filter = NULL;
     if (options->database_include.bytes > 0 && options->database_exclude.bytes > 0) {
-        return TR_FAIL(
-            err, TR_ERR_CONFIG, TR_STOP,
-            "database.include.list and database.exclude.list are both set: set one of them");
+        return TR_FAIL(err, TR_ERR_CONFIG, TR_STOP,
+                       "debezium.source.database.include.list and "
+                       "debezium.source.database.exclude.list are both set: set one of them");
     }
     if (options->table_include.bytes > 0 && options->table_exclude.bytes > 0) {
         return TR_FAIL(err, TR_ERR_CONFIG, TR_STOP,
-                       "table.include.list and table.exclude.list are both set: set one of them");
+                       "debezium.source.table.include.list and debezium.source.table.exclude.list "
+                       "are both set: set one of them");
     }
     struct tr_filter *opened = calloc(1, sizeof(*opened));
     if (opened == NULL) {
         return TR_FAIL(err, TR_ERR_SYSTEM, TR_STOP, "table filter: no memory: add memory");
     }
     opened->capture_builtin = options->capture_builtin;
-    enum tr_code code = list_open(&opened->database_include, "database.include.list",
-                                  options->database_include, err);
+    enum tr_code code =
+        list_open(&opened->database_include, "debezium.source.database.include.list",
+                  options->database_include, err);
     if (code == TR_OK) {
-        code = list_open(&opened->database_exclude, "database.exclude.list",
+        code = list_open(&opened->database_exclude, "debezium.source.database.exclude.list",
                          options->database_exclude, err);
     }
     if (code == TR_OK) {
-        code = list_open(&opened->table_include, "table.include.list", options->table_include, err);
+        code = list_open(&opened->table_include, "debezium.source.table.include.list",
+                         options->table_include, err);
     }
     if (code == TR_OK) {
-        code = list_open(&opened->table_exclude, "table.exclude.list", options->table_exclude, err);
+        code = list_open(&opened->table_exclude, "debezium.source.table.exclude.list",
+                         options->table_exclude, err);
     }
     if (code != TR_OK) {
         tr_filter_close(opened);

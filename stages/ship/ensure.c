@@ -172,7 +172,7 @@ static enum tr_code ensure_one(struct ensure_run *run, const char *name, struct 
     if (!tr_kinesis_stream_name_is_valid(name)) {
         return TR_FAIL(err, TR_ERR_SINK_STREAM, TR_STOP,
                        "stream \"%.260s\": Kinesis wants 1 to %d of a-z A-Z 0-9 _ . -: change "
-                       "topic.prefix, or route the table to another name",
+                       "debezium.source.topic.prefix, or route the table to another name",
                        name, TR_KINESIS_STREAM_NAME_BYTES_MAX);
     }
     if (describe(run, name, &presence, &summary, err) != TR_OK) {

@@ -258,7 +258,7 @@ static enum tr_code open_stream(struct tr_shipper *shipper, uint32_t id, struct 
     TR_ASSERT(named->shipper == shipper->options.index);
     if (strlen(named->name) > STREAM_NAME_BYTES_MAX) {
         return TR_FAIL(err, TR_ERR_SINK_STREAM, TR_STOP,
-                       "stream \"%s\" has a name of %zu characters, Kinesis takes %d: shorten topic.prefix, or route "
+                       "stream \"%s\" has a name of %zu characters, Kinesis takes %d: shorten debezium.source.topic.prefix, or route "
                        "the table to another topic",
                        named->name, strlen(named->name), STREAM_NAME_BYTES_MAX);
     }

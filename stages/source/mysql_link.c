@@ -174,7 +174,7 @@ enum tr_code tr_mysql_link_open(struct tr_mysql_link **link, const struct tr_mys
             TR_LOG(TR_LOG_WARN, "source.tls_missing", TR_TEXT("host", options->host),
                    TR_UINT("port", options->port),
                    TR_TEXT("remedy",
-                           "the server offers no TLS and database.ssl.mode = preferred: going on "
+                           "the server offers no TLS and debezium.source.database.ssl.mode = preferred: going on "
                            "in clear; "
                            "set it to disabled to silence this, or enable TLS on the server"));
         }
@@ -296,12 +296,12 @@ static enum tr_code login_error(struct tr_mysql_link *link, const struct tr_mysq
         link->tls_missing = true;
         return TR_FAIL(
             err, TR_ERR_SOURCE_LINK, TR_STOP,
-            "%s: the server offers no TLS: enable it there, or set database.ssl.mode = disabled",
+            "%s: the server offers no TLS: enable it there, or set debezium.source.database.ssl.mode = disabled",
             what);
     }
     if (link->last_error == CLIENT_ERROR_SSL) {
         return TR_FAIL(err, TR_ERR_SOURCE_LINK, TR_STOP,
-                       "%s: TLS failed (%s): check database.ssl.mode, the CA file, and the host "
+                       "%s: TLS failed (%s): check debezium.source.database.ssl.mode, tailrace.source.tls.ca, and the host "
                        "name against the "
                        "server's certificate",
                        what, mysql_error(&link->mysql));
@@ -438,7 +438,7 @@ enum tr_code tr_mysql_link_take_raw(struct tr_mysql_link *link, struct tr_mysql_
         return TR_FAIL(
             err, TR_ERR_UNSUPPORTED, TR_STOP,
             "reading the log over TLS needs MariaDB Connector/C: this build uses %s; build with "
-            "-DTAILRACE_MYSQL=mariadb, or set database.ssl.mode = disabled",
+            "-DTAILRACE_MYSQL=mariadb, or set debezium.source.database.ssl.mode = disabled",
             tr_mysql_library_name());
     }
     raw->fd = (int)link->mysql.net.fd;

@@ -208,7 +208,7 @@ static enum tr_code build_key(const struct tr_query_port *port, struct tr_table 
         if (index < 0) { /* a PRIMARY KEY has no expressions: the column is there */
             code = TR_FAIL(
                 err, TR_ERR_SOURCE_AUTH, TR_STOP,
-                "key column %.*s is not visible to database.user: grant SELECT on the whole table",
+                "key column %.*s is not visible to debezium.source.database.user: grant SELECT on the whole table",
                 (int)name.bytes, (const char *)name.data);
             break;
         }

@@ -45,9 +45,9 @@ static const struct family {
     const char *remedy;
 } families[] = {
     {"same server_uuid/server_id", TR_ERR_SOURCE_CLASH,
-     "give each replica its own database.server.id"},
-    {"same server_id", TR_ERR_SOURCE_CLASH, "give each replica its own database.server.id"},
-    {"same server id", TR_ERR_SOURCE_CLASH, "give each replica its own database.server.id"},
+     "give each replica its own debezium.source.database.server.id"},
+    {"same server_id", TR_ERR_SOURCE_CLASH, "give each replica its own debezium.source.database.server.id"},
+    {"same server id", TR_ERR_SOURCE_CLASH, "give each replica its own debezium.source.database.server.id"},
     {"could not find first log file", TR_ERR_SOURCE_GONE, GONE_REMEDY},
     {"purged required binary logs", TR_ERR_SOURCE_GONE, GONE_REMEDY},
     {"has purged", TR_ERR_SOURCE_GONE, GONE_REMEDY},
@@ -100,7 +100,7 @@ enum tr_code tr_server_error_of_dump(uint32_t number, struct tr_span text, struc
     case ER_SAME_ID:
         return TR_FAIL(err, TR_ERR_SOURCE_CLASH, TR_STOP,
                        "the server ended the dump with error %u (%s): give each replica its own "
-                       "database.server.id",
+                       "debezium.source.database.server.id",
                        number, said);
     case TR_SERVER_ERROR_PRIVILEGE:
     case TR_SERVER_ERROR_ACCESS_DENIED:
@@ -110,7 +110,7 @@ enum tr_code tr_server_error_of_dump(uint32_t number, struct tr_span text, struc
         return TR_FAIL(err, TR_ERR_SOURCE_AUTH, TR_STOP,
                        "the server refused the dump with error %u (%s): GRANT REPLICATION SLAVE ON "
                        "*.* TO the user of "
-                       "database.user",
+                       "debezium.source.database.user",
                        number, said);
     case ER_MALFORMED_GTID_SET:
     case ER_GTID_LIST:
@@ -134,7 +134,7 @@ enum tr_code tr_server_error_of_query(uint32_t number, const char *text, const c
     case TR_SERVER_ERROR_ACCESS_DENIED:
     case ER_ACCESS_DENIED_NO_PASSWORD:
         return TR_FAIL(err, TR_ERR_SOURCE_AUTH, TR_STOP,
-                       "%s: error %u (%s): check database.user and database.password, and the "
+                       "%s: error %u (%s): check debezium.source.database.user and debezium.source.database.password, and the "
                        "user's host part",
                        what, number, said);
     case ER_HOST_REFUSED:
@@ -147,7 +147,7 @@ enum tr_code tr_server_error_of_query(uint32_t number, const char *text, const c
     case ER_TABLE_ACCESS:
     case ER_COLUMN_ACCESS:
         return TR_FAIL(err, TR_ERR_SOURCE_AUTH, TR_STOP,
-                       "%s: error %u (%s): grant it to the user of database.user", what, number,
+                       "%s: error %u (%s): grant it to the user of debezium.source.database.user", what, number,
                        said);
     case ER_CON_COUNT:
     case ER_SHUTDOWN:

@@ -150,7 +150,7 @@ enum tr_code tr_server_facts_check_need(const struct tr_server_facts *facts,
 {
     if (need == TR_NEED_OWN_SERVER_ID && facts->server_id == server_id) {
         return TR_FAIL(err, TR_ERR_SOURCE_CLASH, TR_STOP,
-                       "database.server.id = %" PRIu32
+                       "debezium.source.database.server.id = %" PRIu32
                        " is the server's own id: choose one that no server or replica "
                        "of this source has",
                        server_id);

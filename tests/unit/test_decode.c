@@ -528,7 +528,7 @@ static void types_that_are_not_known_are_refused_when_the_plan_is_made(void **st
         {TR_COLUMN_INET6, TR_CHARSET_NONE, TR_ERR_SCHEMA, "column v: the log has type 252"},
         {TR_COLUMN_UNKNOWN, TR_CHARSET_NONE, TR_ERR_UNSUPPORTED,
          "table d.t, column v: its type (252 in the log) is not known: exclude the table "
-         "(table.exclude.list)"},
+         "(debezium.source.table.exclude.list)"},
         {TR_COLUMN_TEXT, TR_CHARSET_OTHER, TR_ERR_UNSUPPORTED,
          "column v: character set \"klingon\" is not known"},
         {TR_COLUMN_BIGINT, TR_CHARSET_NONE, TR_ERR_SCHEMA, "column v: the log has type 252"},
