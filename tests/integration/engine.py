@@ -149,14 +149,16 @@ class Standin:
 
     def start(self):
         """Starts it (again: with nothing kept, on the same port)."""
-        known = len(read_text(self.output_path))
-        self.process = Process([STANDIN, "--port", str(self.port), *self.options], self.output_path)
-        try:
-            found = wait_for("stand-in: ready", lambda: re.search(r"standin\.ready.*? port=(\d+)", self.process.output[known:]),
-                             process=self.process)
-        except Trouble as trouble:
-            raise Trouble(f"{trouble}\n{self.process.output}") from None
-        self.port = int(found.group(1))
+        deadline = time.monotonic() + WAIT_SECONDS
+        while True:
+            known = len(read_text(self.output_path))
+            self.process = Process([STANDIN, "--port", str(self.port), *self.options], self.output_path)
+            try:
+                wait_for("stand-in: ready", lambda start=known: "standin.ready" in self.process.output[start:], process=self.process)
+                return
+            except Trouble as trouble:  # the kernel may hold a predecessor's port for a moment (io_uring)
+                if "cannot listen" not in self.process.output[known:] or time.monotonic() > deadline:
+                    raise Trouble(f"{trouble}\n{self.process.output}") from None
 
     @property
     def url(self):
@@ -267,7 +269,8 @@ def clean_env(**more):
     """The environment without anything that configures an engine, with the stand-in's credentials."""
     kept = {k: v for k, v in os.environ.items() if not re.match(r"(DEBEZIUM|TAILRACE|QUARKUS|AWS)_", k)}
     kept.update(AWS_ACCESS_KEY_ID="AKIDEXAMPLE", AWS_SECRET_ACCESS_KEY="secret", AWS_EC2_METADATA_DISABLED="true",
-                AWS_CONFIG_FILE="/nonexistent", AWS_SHARED_CREDENTIALS_FILE="/nonexistent", **more)
+                AWS_CONFIG_FILE="/nonexistent", AWS_SHARED_CREDENTIALS_FILE="/nonexistent")
+    kept.update(more)
     return kept
 
 
@@ -292,8 +295,6 @@ class Engine:
     def launch(self, before=None):
         """Starts the process and returns at once. `before` runs in the child before the program."""
         assert self.process is None or self.process.poll() is not None
-        if self.properties.get("quarkus.http.port") in (None, "0"):
-            self.properties["quarkus.http.port"] = str(free_port())
         write_properties(self.properties_path, self.properties)
         self.output_start = len(read_text(self.output_path))
         self.process = Process([TAILRACE, "run", "-c", self.properties_path], self.output_path, self.env, before)
@@ -316,9 +317,18 @@ class Engine:
         """What the last start has printed so far."""
         return read_text(self.output_path)[self.output_start:]
 
+    @property
+    def http_port(self):
+        """Where it listens, as it says itself; 0 while it has not."""
+        found = re.search(r"http\.listening .*?port=(\d+)", self.output)
+        return int(found.group(1)) if found else 0
+
     def get(self, path):
         """(status, text) of an HTTP page; (0, "") while nothing answers."""
-        url = f"http://127.0.0.1:{self.properties['quarkus.http.port']}{path}"
+        port = self.http_port
+        if port == 0:
+            return 0, ""
+        url = f"http://127.0.0.1:{port}{path}"
         try:
             with urllib.request.urlopen(url, timeout=5) as answer:
                 return answer.status, answer.read().decode()
