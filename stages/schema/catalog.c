@@ -167,6 +167,7 @@ struct catalog_table *catalog_table_intern(struct tr_catalog *catalog, struct tr
     table->next = catalog->buckets[table->hash & (CATALOG_BUCKETS - 1)];
     catalog->buckets[table->hash & (CATALOG_BUCKETS - 1)] = table;
     catalog->table_count++;
+    catalog->ignored_bytes += is_captured ? 0 : bytes;
     return table;
 }
 
@@ -324,12 +325,41 @@ void tr_catalog_forget_ids(struct tr_catalog *catalog)
     catalog->epoch++;
 }
 
+static void drop_ids(struct tr_catalog *catalog)
+{
+    memset(catalog->ids, 0, CATALOG_ID_SLOTS * sizeof(*catalog->ids));
+    catalog->id_count = 0;
+}
+
+/* Forgets tables that are not captured: nobody holds them but the ids. */
+static void drop_ignored(struct tr_catalog *catalog)
+{
+    drop_ids(catalog);
+    for (uint32_t i = 0; i < CATALOG_BUCKETS; i++) {
+        struct catalog_table **link = &catalog->buckets[i];
+        while (*link != NULL) {
+            struct catalog_table *table = *link;
+            if (table->is_captured) {
+                link = &table->next;
+                continue;
+            }
+            *link = table->next;
+            catalog->bytes -= sizeof(*table) + names_bytes(table->database, table->name);
+            catalog->table_count--;
+            free(table);
+        }
+    }
+    catalog->ignored_bytes = 0;
+}
+
 void tr_catalog_begin_group(struct tr_catalog *catalog)
 {
-    if (TR_UNLIKELY(catalog->id_count > CATALOG_IDS_KEPT)) {
+    if (TR_UNLIKELY(catalog->ignored_bytes > catalog->options.bytes_max / CATALOG_IGNORED_SHARE)) {
+        TR_COVER("catalog.ignored_dropped");
+        drop_ignored(catalog);
+    } else if (TR_UNLIKELY(catalog->id_count > CATALOG_IDS_KEPT)) {
         TR_COVER("catalog.ids_dropped");
-        memset(catalog->ids, 0, CATALOG_ID_SLOTS * sizeof(*catalog->ids));
-        catalog->id_count = 0;
+        drop_ids(catalog);
     }
 }
 

@@ -98,7 +98,10 @@ enum tr_find tr_catalog_find(struct tr_catalog *catalog, uint64_t table_id,
 /* No table id of before is valid any more: another file, another connection. */
 void tr_catalog_forget_ids(struct tr_catalog *catalog);
 
-/* A transaction begins: ids of before are not needed for it; drops them when there are many. Cheap.
+/*
+ * A transaction begins: ids of before are not needed for it; drops them when there are many, and
+ * tables that are not captured when they take much of the bound: a server may make and drop tables
+ * for ever. Cheap.
  */
 void tr_catalog_begin_group(struct tr_catalog *catalog);
 

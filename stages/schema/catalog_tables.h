@@ -9,6 +9,8 @@
 #define CATALOG_BUCKETS 16384 /* power of two */
 #define CATALOG_ID_SLOTS (2 * TR_CATALOG_IDS_MAX)
 #define CATALOG_IDS_KEPT 4096    /* across transactions */
+/* Tables that are not captured take this share of the bound: then they are forgotten. */
+#define CATALOG_IGNORED_SHARE 16
 #define CATALOG_MAP_SKIP_BYTES 8 /* table id and flags: not a part of what a table is */
 
 /* A length-encoded integer of one byte in a map; the servers allow 64 characters of 3 bytes. */
@@ -52,6 +54,7 @@ struct tr_catalog {
     uint32_t table_count;
     uint64_t epoch;
     uint64_t bytes;
+    uint64_t ignored_bytes; /* of these, tables that are not captured */
     uint64_t next_version;
     struct catalog_version *replaced; /* owns; newest first */
 };

@@ -170,6 +170,23 @@ static void catalog_holds_more_ids_than_it_keeps(void **state)
     close_catalog();
 }
 
+static void catalog_does_not_fill_up_with_tables_that_are_not_captured(void **state)
+{
+    (void)state;
+    char name[24];
+    open_catalog((struct tr_catalog_options){.bytes_max = 64 * 1024});
+    const struct tr_schema *schema = bind(1, "t", true);
+    for (uint64_t id = 2; id < 20000; id++) { /* made, written, dropped */
+        bool captured = true;
+        tr_catalog_begin_group(catalog);
+        (void)snprintf(name, sizeof(name), "hidden%llu", (unsigned long long)id);
+        assert_int_equal(tr_catalog_bind(catalog, map_of(id, name, false), &captured, &err), TR_OK);
+        assert_false(captured);
+        assert_ptr_equal(bind(1, "t", true), schema);
+    }
+    close_catalog();
+}
+
 static enum tr_code alter(const char *name)
 {
     return tr_catalog_apply(catalog, TR_CHANGE_COLUMNS, "ALTER TABLE", tr_span_of_text("d"),
@@ -230,6 +247,7 @@ int main(void)
         cmocka_unit_test(catalog_keeps_the_models_extras_while_the_log_agrees),
         cmocka_unit_test(catalog_refuses_to_grow_above_its_bound),
         cmocka_unit_test(catalog_holds_more_ids_than_it_keeps),
+        cmocka_unit_test(catalog_does_not_fill_up_with_tables_that_are_not_captured),
         cmocka_unit_test(catalog_compares_names_as_the_server_does),
         cmocka_unit_test(catalog_believes_the_server_about_tables_it_has_not_seen),
         cmocka_unit_test(catalog_frees_a_version_only_behind_its_last_unit),
