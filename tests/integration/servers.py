@@ -195,8 +195,12 @@ def start_mariadb(datadir, port, options=()):
         if done.returncode != 0:
             raise ServerError("mariadb-install-db: " + done.stderr.decode(errors="replace"))
     server = Server("mariadb", datadir, port)
+    # A tmpdir of its own: a server that starts removes the temporary tables it finds there, other servers' too.
+    tmpdir = os.path.join(datadir, ".tmp")  # with the point: no database
+    os.makedirs(tmpdir, exist_ok=True)
     command = ["mariadbd", "--no-defaults", "--user=root", "--datadir=" + datadir, "--socket=" + server.socket,
-               f"--port={port}", "--bind-address=127.0.0.1", "--pid-file=" + os.path.join(datadir, "mariadbd.pid")]
+               f"--port={port}", "--bind-address=127.0.0.1", "--tmpdir=" + tmpdir,
+               "--pid-file=" + os.path.join(datadir, "mariadbd.pid")]
     defaults = BINLOG_DEFAULTS + ["--innodb-buffer-pool-size=64M", "--innodb-log-file-size=64M",
                                   "--innodb-flush-log-at-trx-commit=2", "--skip-name-resolve=1"]
     server = Server("mariadb", datadir, port, _run(command + _with_defaults(defaults, options), server.log))
