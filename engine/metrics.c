@@ -116,6 +116,19 @@ void tr_metrics_close(struct tr_metrics *metrics)
     free(metrics);
 }
 
+/* Its own cache lines: neighbours have other writers. */
+static size_t block_bytes(void)
+{
+    return (sizeof(struct tr_metric_block) + TR_NO_SHARE_BYTES - 1) / TR_NO_SHARE_BYTES *
+           TR_NO_SHARE_BYTES;
+}
+
+size_t tr_metrics_memory_bytes(uint32_t blocks_max)
+{
+    return sizeof(struct tr_metrics) +
+           blocks_max * (sizeof(struct tr_metric_block *) + block_bytes());
+}
+
 struct tr_metric_block *tr_metrics_add_block(struct tr_metrics *metrics, const char *label)
 {
     return add_block(metrics, TR_METRIC_SCOPE_ACTOR, label);
@@ -129,9 +142,7 @@ struct tr_metric_block *tr_metrics_add_stream_block(struct tr_metrics *metrics, 
 static struct tr_metric_block *add_block(struct tr_metrics *metrics, enum tr_metric_scope scope,
                                          const char *label)
 {
-    /* Its own cache lines: neighbours have other writers. */
-    const size_t bytes = (sizeof(struct tr_metric_block) + TR_NO_SHARE_BYTES - 1) /
-                         TR_NO_SHARE_BYTES * TR_NO_SHARE_BYTES;
+    const size_t bytes = block_bytes();
     struct tr_metric_block *block = NULL;
 
     (void)pthread_mutex_lock(&metrics->mutex); /* a default mutex: cannot fail when used in pairs */

@@ -46,6 +46,9 @@ struct tr_metrics; /* the registry: opaque, growable up to its ceiling at regist
 TR_NODISCARD enum tr_code tr_metrics_open(struct tr_metrics **metrics, uint32_t blocks_max, struct tr_error *err);
 void tr_metrics_close(struct tr_metrics *metrics);
 
+/* With every block made: its term of the memory sum. */
+size_t tr_metrics_memory_bytes(uint32_t blocks_max);
+
 /*
  * A zeroed block of an actor (`label` empty: none); lives as long as the registry. NULL when blocks_max are out or
  * memory is refused (asserted by callers that sized it). @thread any: registration is rare and takes the registry's

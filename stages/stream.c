@@ -91,6 +91,11 @@ const struct tr_stream *tr_streams_get(const struct tr_streams *streams, uint32_
     return &streams->blocks[id / STREAM_BLOCK_ENTRIES][id % STREAM_BLOCK_ENTRIES];
 }
 
+size_t tr_streams_memory_bytes(void)
+{
+    return sizeof(struct tr_streams) + TR_STREAMS_MAX * sizeof(struct tr_stream);
+}
+
 uint32_t tr_streams_count(const struct tr_streams *streams)
 {
     return streams->count;

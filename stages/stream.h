@@ -6,6 +6,7 @@
 #ifndef TR_STAGES_STREAM_H
 #define TR_STAGES_STREAM_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "engine/bytes.h"
@@ -29,5 +30,7 @@ const struct tr_stream *tr_streams_intern(struct tr_streams *streams, struct tr_
 /* Entry `id`; asserts that it exists. @thread any that got the id through a ring */
 const struct tr_stream *tr_streams_get(const struct tr_streams *streams, uint32_t id);
 uint32_t tr_streams_count(const struct tr_streams *streams);
+/* With every entry made: its term of the memory sum. */
+size_t tr_streams_memory_bytes(void);
 
 #endif

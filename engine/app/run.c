@@ -106,6 +106,17 @@ static bool refresh_credentials(void *self, uint64_t generation, int64_t at_ns)
     return tr_credentials_refresh(self, generation, at_ns);
 }
 
+/* Of each shipper: those of the tables there are, and as many again that may be made while it runs.
+ */
+static uint32_t streams_max(const struct run *run, uint32_t shipper_count)
+{
+    const uint32_t now_count = tr_streams_count(run->start.streams);
+    const uint32_t wanted = 2 * (now_count / shipper_count + 1);
+    const uint32_t most = TR_STREAMS_MAX / shipper_count + 1;
+
+    return wanted < TR_SHIPPER_STREAMS_DEFAULT ? 0 : wanted < most ? wanted : most;
+}
+
 static enum tr_code start_pipeline(struct run *run, struct tr_pipeline_options *options,
                                    struct tr_error *err)
 {
@@ -136,6 +147,7 @@ static enum tr_code start_pipeline(struct run *run, struct tr_pipeline_options *
     options->sequencer.start_gtids = run->start.gtids_known ? run->start.position.gtids : NULL;
     options->sequencer.row_bytes_max = run->config->row_max_bytes;
     options->sequencer.replay_bytes_max = run->config->replay_max_bytes;
+    options->shipper.streams_max = streams_max(run, options->shipper_count);
     options->shipper.refresh_credentials = refresh_credentials;
     options->shipper.refresh_self = run->start.credentials;
     run->start.identity.schema_fingerprint = run->start.fingerprint;
@@ -151,6 +163,10 @@ static enum tr_code start_pipeline(struct run *run, struct tr_pipeline_options *
     if (tr_pipeline_init(&run->pipeline, options, err) != TR_OK) {
         return err->code;
     }
+    tr_memory_sum_add(&run->pipeline.memory, "catalog", run->config->catalog_max_bytes);
+    tr_memory_sum_add(&run->pipeline.memory, "stream names", tr_streams_memory_bytes());
+    tr_memory_sum_add(&run->pipeline.memory, "metrics",
+                      tr_metrics_memory_bytes(METRIC_BLOCKS_MAX));
     tr_memory_sum_add(&run->pipeline.memory, "http", tr_http_memory_bytes());
     tr_memory_sum_add(&run->pipeline.memory, "transports",
                       options->shipper_count *

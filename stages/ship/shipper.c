@@ -65,7 +65,7 @@ static void take_defaults(struct tr_shipper_options *options)
     default_u32(&options->request_bytes_max, TR_REQUEST_PAYLOAD_BYTES_MAX);
     default_u32(&options->flight_bytes_max, 16 * 1024 * 1024);
     default_u32(&options->keys_max, 256 * 1024);
-    default_u32(&options->streams_max, 1024);
+    default_u32(&options->streams_max, TR_SHIPPER_STREAMS_DEFAULT);
     options->parking_bytes = options->parking_bytes == 0 ? 16 * 1024 * 1024 : options->parking_bytes;
     options->null_key = options->null_key == NULL ? "default" : options->null_key;
     default_ns(&options->request_timeout_ns, 10 * TR_NS_PER_S);
@@ -284,7 +284,7 @@ bool ship_stream_ready(struct tr_shipper *shipper, uint32_t stream_id, int64_t n
     struct tr_error err;
 
     if (index >= shipper->options.streams_max) {
-        (void)TR_FAIL(&err, TR_ERR_MEMORY_LIMIT, TR_STOP, "more than %u streams: capture fewer tables, or more into one stream",
+        (void)TR_FAIL(&err, TR_ERR_MEMORY_LIMIT, TR_STOP, "more than %u streams: tables were made since the start; start again, or capture fewer",
                       shipper->options.streams_max * shipper->options.shipper_count);
         tr_fault_raise(shipper->options.fault, &err);
         return false;

@@ -40,6 +40,7 @@
 #include "stages/stream.h"
 
 #define TR_SHIPPER_SLOTS_MAX 16
+#define TR_SHIPPER_STREAMS_DEFAULT 1024
 #define TR_SHIPPER_SHARE_BYTES ((size_t)1024 * 1024) /* a stream with nothing out may always send so much */
 #define TR_SHIPPER_HOT_RECORDS 64 /* a key with more queued is hot (design §7) */
 
@@ -70,7 +71,7 @@ struct tr_shipper_options {
     uint32_t flight_bytes_max;  /* payload of all requests out at once, a stream may take half of it; 16 MiB */
     uint32_t keys_max;       /* keys with records, or guarded; at least TR_SHIPPER_KEYS_MIN; 262,144 */
     uint32_t buckets_max;    /* that can be out to this shipper: slots of the ring `buckets` */
-    uint32_t streams_max;    /* of this shipper; 1,024 */
+    uint32_t streams_max;    /* of this shipper; TR_SHIPPER_STREAMS_DEFAULT */
     uint64_t parking_bytes;  /* 16 MiB */
 
     uint32_t create_shards; /* of a stream that does not exist and is created at its first record; 0 = it is not */
