@@ -202,7 +202,8 @@ static enum tr_code start_all(struct run *run, struct tr_error *err)
     if (tr_metrics_open(&run->metrics, METRIC_BLOCKS_MAX, err) != TR_OK ||
         tr_reactor_open(&run->main_reactor, engine, SERVICE_FDS, SERVICE_TIMERS, err) != TR_OK ||
         tr_reactor_open(&run->service_reactor, engine, SERVICE_FDS, SERVICE_TIMERS, err) != TR_OK ||
-        tr_signals_open(&run->signals, run->main_reactor, err) != TR_OK ||
+        tr_signals_open(&run->signals, run->main_reactor, run->config->shutdown_timeout_ms, err) !=
+            TR_OK ||
         start_http(run, err) != TR_OK) {
         return err->code;
     }
