@@ -129,8 +129,7 @@ static enum seq_outcome begin_rows_piece(struct tr_sequencer *sequencer,
     }
     piece->use = TR_LARGE_ROWS;
     piece->schema = schema;
-    piece->row_first = skip->row_first;
-    skip->row_first = 0;
+    piece->row_first = skip->row_first; /* the position's, too, until the last piece is sequenced */
     return SEQ_DONE;
 }
 
@@ -297,6 +296,9 @@ enum seq_outcome seq_piece(struct tr_sequencer *sequencer, struct tr_sequencer_c
         piece->crc_done = false;
     }
     if (outcome == SEQ_DONE && chunk->piece == TR_PIECE_LAST) {
+        if (piece->use == TR_LARGE_ROWS) {
+            sequencer->skip.row_first = 0;
+        }
         seq_event_done(sequencer, &event);
         piece->use = TR_LARGE_NONE;
     }
