@@ -113,6 +113,7 @@ struct tr_sequencer_group {
     enum tr_group_phase phase;
     bool is_xa;           /* MySQL's XA: for Debezium it is no transaction */
     bool is_standalone;   /* MariaDB: one statement, no terminator */
+    bool has_xa_rows;     /* is_xa: rows were dealt, and stand in no position until the group ends */
     bool is_half_alter;   /* MariaDB: START ALTER or ROLLBACK ALTER: changes nothing */
     struct tr_gtid gtid;  /* source NULL: anonymous */
     uint64_t start_pos;   /* of its first event */

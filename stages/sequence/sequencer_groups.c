@@ -170,6 +170,9 @@ enum seq_outcome seq_group_end(struct tr_sequencer *sequencer)
     if (outcome != SEQ_DONE) {
         return fail(sequencer);
     }
+    if (sequencer->group.has_xa_rows) {
+        seq_unit_mark_group(sequencer);
+    }
     if (sequencer->skip.events_left > 0) {
         TR_COVER(
             "sequencer.skip_cut"); /* fewer events than were counted: a commit ends it anyway */

@@ -34,6 +34,8 @@ void seq_unit_close(struct tr_sequencer *sequencer, bool chunk_last);
 struct tr_log_point seq_point(const struct tr_sequencer *sequencer);
 /* Adds a transaction to the executed set and to the open unit. */
 enum seq_outcome seq_unit_executed(struct tr_sequencer *sequencer, const struct tr_gtid *gtid);
+/* The group's end is where the record behind it stands: of XA, whose rows stand in no position. */
+void seq_unit_mark_group(struct tr_sequencer *sequencer);
 /* Adds a rows event to the open unit, or closes it first and opens another. */
 enum seq_outcome seq_unit_add(struct tr_sequencer *sequencer, const struct seq_event *event,
                               struct tr_schema *schema, enum tr_item_kind kind, uint64_t row_first);

@@ -210,11 +210,13 @@ static int64_t item_time_us(const struct tr_sequencer *sequencer,
 static void mark_record(struct tr_sequencer *sequencer, struct tr_unit_item *item, uint32_t index)
 {
     struct tr_unit_position *position = &sequencer->unit->position;
-    const struct tr_sequencer_group *group = &sequencer->group;
+    struct tr_sequencer_group *group = &sequencer->group;
 
     if (group->phase != TR_GROUP_OPEN || group->is_xa) {
-        return; /* Debezium would store a place behind these rows and lose the rest of the group on
-                   a restart */
+        /* Debezium would store a place behind these rows and lose the rest of the group on a
+         * restart. The group's end is marked instead. */
+        group->has_xa_rows = group->is_xa;
+        return;
     }
     if (sequencer->unit_mark != NO_MARK) {
         sequencer->unit->items[sequencer->unit_mark].is_record_mark = false;
@@ -231,6 +233,22 @@ static void mark_record(struct tr_sequencer *sequencer, struct tr_unit_item *ite
     position->record.row_count = 0; /* the collector's */
     position->record.ts_sec = item->ts_us / US_PER_S;
     position->record.server_id = item->server_id;
+}
+
+void seq_unit_mark_group(struct tr_sequencer *sequencer)
+{
+    struct tr_unit_position *position = &sequencer->unit->position;
+
+    if (sequencer->unit_mark != NO_MARK) {
+        sequencer->unit->items[sequencer->unit_mark].is_record_mark = false;
+        sequencer->unit_mark = NO_MARK;
+    }
+    merge_ranges(position);
+    position->record_range_count = position->range_count;
+    position->has_record = true;
+    position->record = (struct tr_log_point){.pos = sequencer->event_end,
+                                             .ts_sec = sequencer->header_us / US_PER_S,
+                                             .server_id = sequencer->server_id};
 }
 
 enum seq_outcome seq_unit_add(struct tr_sequencer *sequencer, const struct seq_event *event,

@@ -234,7 +234,8 @@ static void restart_at(const struct sample *sample, uint32_t unit, size_t chunk_
         free(gtids);
         return;
     }
-    if (at_record) {
+    const bool is_split = at_record && taken.item_mark != UINT32_MAX; /* not the end of an XA group */
+    if (is_split) {
         point.row_count = 1; /* one row of the event was delivered */
     }
     open_at(sample, &point, gtids);
@@ -243,7 +244,7 @@ static void restart_at(const struct sample *sample, uint32_t unit, size_t chunk_
     assert_int_equal(resume->point.pos, point.pos);
     rig_feed_dump_head(&rig, sample->name, sent_from(point.pos), format_description());
     feed_from(sent_from(point.pos), content_bytes, 500);
-    check_items(sample, point.pos, at_record ? taken.item_mark : taken.item_end, at_record);
+    check_items(sample, point.pos, is_split ? taken.item_mark : taken.item_end, is_split);
     rig_close(&rig);
     free(gtids);
 }
