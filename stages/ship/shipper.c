@@ -274,6 +274,7 @@ static enum tr_code open_stream(struct tr_shipper *shipper, uint32_t id, struct 
                                     : TR_REQUEST_PAYLOAD_BYTES_OLD;
     stream->suspect_head = TR_KEY_NONE;
     stream->suspect_tail = TR_KEY_NONE;
+    stream->parked_held = SHIP_NONE;
     tr_lanes_init(&stream->lanes);
     return TR_OK;
 }

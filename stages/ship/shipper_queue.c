@@ -7,6 +7,7 @@
 /* Per step: enough to fill several requests, few enough to come round to the answers. */
 #define STEP_RECORDS 4096
 #define STEP_PARKED 1024
+#define SHARED_RECORDS_MAX 4096 /* parked records counted together: how coarse the acknowledged sequence may get */
 #define PREFETCH_RECORDS 8 /* another core wrote them, and the key table is larger than the caches near this one */
 #define PARK_RETRY_NS (100 * TR_NS_PER_MS)
 
@@ -78,14 +79,37 @@ static void return_bucket(struct tr_shipper *shipper, struct ship_held *held)
 }
 
 /* A record of this bucket has left its fragment, acknowledged or copied. */
-static void leave_fragment(struct tr_shipper *shipper, struct ship_stream *stream, struct ship_held *held)
+static void leave_fragment(struct tr_shipper *shipper, struct ship_stream *stream, uint32_t index)
 {
+    struct ship_held *held = &shipper->held[index];
+
     stream->resident_count--;
     held->resident_count--;
     if (held->resident_count == 0) {
         return_bucket(shipper, held);
-        shipper->parked_bucket_count += held->outstanding_count > 0;
+        if (held->outstanding_count > 0) {
+            shipper->parked_bucket_count++;
+            stream->parked_held = index;
+        }
     }
+}
+
+/*
+ * Where a parked record is counted: with those of an older bucket of its stream that is parked, too. An older unit is as
+ * safe, and a stream that stays dead takes entries by its records, not by the units that they came in.
+ */
+static uint32_t share_parked(struct tr_shipper *shipper, const struct ship_stream *stream, uint32_t index)
+{
+    const uint32_t shared = stream->parked_held;
+
+    if (shared == SHIP_NONE || shared == index || shipper->held[shared].unit_seq > shipper->held[index].unit_seq ||
+        shipper->held[shared].outstanding_count >= SHARED_RECORDS_MAX) {
+        return index;
+    }
+    TR_ASSERT(shipper->held[shared].fragment == NULL);
+    shipper->held[shared].outstanding_count++;
+    shipper->held[index].outstanding_count--;
+    return shared;
 }
 
 /* --- keys */
@@ -184,7 +208,12 @@ static struct tr_record *park_record(struct tr_shipper *shipper, struct ship_str
     }
     copy->flags |= SHIP_RECORD_PARKED;
     tr_metric_add(stream->metrics, TR_METRIC_RECORDS_PARKED, 1);
-    leave_fragment(shipper, stream, &shipper->held[copy->slot]);
+    const uint32_t index = copy->slot;
+    copy->slot = share_parked(shipper, stream, index);
+    leave_fragment(shipper, stream, index);
+    if (shipper->held[index].outstanding_count == 0) {
+        drop_held(shipper, index);
+    }
     return copy;
 }
 
@@ -283,10 +312,11 @@ void ship_ack_head(struct tr_shipper *shipper, struct ship_stream *stream, struc
     if ((record->flags & SHIP_RECORD_PARKED) != 0) {
         tr_parking_release(&shipper->parking, record);
     } else {
-        leave_fragment(shipper, stream, held);
+        leave_fragment(shipper, stream, slot);
     }
     if (held->outstanding_count == 0) {
         shipper->parked_bucket_count -= was_parked_bucket;
+        stream->parked_held = stream->parked_held == slot ? SHIP_NONE : stream->parked_held;
         drop_held(shipper, slot);
     }
     shipper->queued_now--;

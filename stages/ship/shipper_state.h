@@ -79,6 +79,7 @@ struct ship_stream {
     /* Parking. */
     int64_t progress_ns; /* last acknowledgement, or when it became busy */
     bool is_stalled;
+    uint32_t parked_held; /* the newest bucket of which all that is left was parked; SHIP_NONE = none */
     int64_t park_due_ns;
 
     /* Bisection after the service refused a whole request for one bad record. */
