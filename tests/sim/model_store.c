@@ -32,6 +32,9 @@ static void write_both(struct tr_model_store *store)
     tr_buffer_append(&store->value, store->new_value.data, store->new_value.bytes);
     tr_buffer_append(&store->identity, store->new_identity.data, store->new_identity.bytes);
     store->save_count++;
+    if (store->on_save != NULL) {
+        store->on_save(store->on_save_self);
+    }
 }
 
 static enum tr_store_state poll_store(void *self, int64_t now_ns, struct tr_store_content *content,

@@ -24,6 +24,8 @@ struct tr_model_store {
     struct tr_span new_identity;
     int64_t done_ns;
     uint64_t save_count;
+    void (*on_save)(void *self); /* `value` is what is stored now; NULL = nobody looks */
+    void *on_save_self;
 };
 
 void tr_model_store_init(struct tr_model_store *store, uint64_t seed, uint32_t fault_permille);

@@ -1,12 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The oracle: what a consumer sees, held against what the source committed.
+ * The oracle: what the engine sends, saves and makes visible, held against what the source
+ * committed.
  *
- * Per stream and key, in the order in which records become visible: each first appearance is the
- * next one expected (promise 3), repeats are contiguous replays (promise 2), in the end everything
- * was seen (promise 1). A key of which one request held several entries was hot: it is exempt from
- * the order of first appearances (design §7, `relax`), but its last record must be the last one
- * visible.
+ * Sending. Per stream and key the engine's queue is known exactly: it begins, in each life, with
+ * the first record behind the saved position, and its head moves with each acknowledgement. So a
+ * request's entries of a key must be just the next ones, in order, byte for byte what the log says,
+ * and no other request may hold that key meanwhile. A restart or a lost link that loses or repeats
+ * one record, a failed one that is passed over, an unknown outcome taken for a good one: all of
+ * them show here, whether or not luck hides them later.
+ *
+ * Visible (promises 1..3). In the order in which records are stored each first appearance is the
+ * next one expected, repeats are contiguous replays, in the end everything was seen. A key of which
+ * one request held several entries is hot: it is exempt from the order of first appearances (design
+ * §7, `relax`), but whenever all that was sent of it is settled, the last record that is visible
+ * must be the last one acknowledged.
+ *
+ * Saving. A saved position is a place where reading can begin, never passes a record that was not
+ * acknowledged, and never moves back.
  */
 #ifndef TR_TESTS_SIM_ORACLE_H
 #define TR_TESTS_SIM_ORACLE_H
@@ -15,14 +26,12 @@
 #include <stdint.h>
 
 #include "engine/bytes.h"
-#include "tests/sim/model_source.h"
-
-enum tr_oracle_op { TR_ORACLE_INSERT = 0, TR_ORACLE_UPDATE, TR_ORACLE_DELETE, TR_ORACLE_TOMBSTONE };
+#include "tests/sim/model_log.h"
 
 struct tr_oracle_item {
-    uint8_t op;
+    uint32_t change;   /* of the log */
+    bool is_tombstone; /* of that change, a delete */
     bool seen;
-    uint32_t n;
 };
 
 struct tr_oracle_key {
@@ -30,30 +39,54 @@ struct tr_oracle_key {
     uint32_t item_count;
     uint32_t items_room;
     uint32_t seen_count; /* first appearances in order */
-    int64_t last;        /* index of the last record; -1 = none */
+    int64_t last;        /* index of the last visible record; -1 = none */
+    uint32_t head;       /* of the engine's queue: the first item not acknowledged in this life */
+    uint32_t flight;     /* entries in the request that is out; 0 = none */
+    uint32_t late_count; /* requests given up that may still be applied */
     bool is_hot;
 };
 
 struct tr_oracle {
-    const struct tr_model_source *source; /* borrowed */
-    uint32_t change_count;                /* changes taken over so far */
+    const struct tr_model_log *log; /* borrowed */
+    uint32_t tables; /* those looked at, a bit each; all, but where each shipper has an oracle of
+                        its own */
+    uint32_t change_count; /* changes taken over so far */
     struct tr_oracle_key keys[TR_MODEL_TABLES_MAX][TR_MODEL_KEYS_MAX];
+    char digests[TR_MODEL_TABLES_MAX][TR_MODEL_KEYS_MAX][65]; /* partition keys of long keys */
+    int64_t saved_row;                                        /* rows before the saved position */
+    uint32_t saved_change;                                    /* changes before it */
+    struct tr_buffer text;                                    /* scratch */
     uint64_t record_count;
     uint64_t duplicate_count;
-    char failure[512]; /* the first one; empty = none */
+    char failure[900]; /* the first one; empty = none */
 };
 
-void tr_oracle_init(struct tr_oracle *oracle, const struct tr_model_source *source);
+void tr_oracle_init(struct tr_oracle *oracle, const struct tr_model_log *log);
 void tr_oracle_deinit(struct tr_oracle *oracle);
 
-/* One record became visible. @thread one */
+/* The engine starts at this position (NULL: at the beginning). */
+void tr_oracle_begin_life(struct tr_oracle *oracle, const struct tr_saved_position *position);
+
+/* The position was saved. */
+void tr_oracle_saved(struct tr_oracle *oracle, const struct tr_saved_position *position);
+
+/* The key that these bytes mean, with the failure set when there is none. */
+struct tr_oracle_key *tr_oracle_find(struct tr_oracle *oracle, struct tr_span stream,
+                                     struct tr_span key);
+
+/* An entry of a request that is submitted, in its order. */
+void tr_oracle_sent(struct tr_oracle *oracle, struct tr_span stream, struct tr_span key,
+                    struct tr_span data);
+
+/* The request is over: the first `good_count` entries of the key were acknowledged. */
+void tr_oracle_settled(struct tr_oracle *oracle, struct tr_oracle_key *key, uint32_t good_count);
+
+/* One record became visible. */
 void tr_oracle_see(struct tr_oracle *oracle, struct tr_span stream, struct tr_span key,
                    struct tr_span data);
 
-/* One request holds several entries of this key. */
-void tr_oracle_note_hot(struct tr_oracle *oracle, struct tr_span stream, struct tr_span key);
-
-/* Whether everything committed was seen; with `say`, a miss becomes the failure. */
-bool tr_oracle_is_complete(struct tr_oracle *oracle, bool say);
+/* Whether everything committed in those tables (a bit each) was seen and acknowledged; with `say`,
+ * a miss becomes the failure. */
+bool tr_oracle_is_complete(struct tr_oracle *oracle, uint32_t tables, bool say);
 
 #endif

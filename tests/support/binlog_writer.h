@@ -52,8 +52,10 @@ struct tr_writer_table {
     const char *name;
     uint32_t column_count;
     const struct tr_writer_column *columns;
-    uint32_t key_column; /* the primary key: one column */
+    uint32_t key_column; /* the primary key: one column; TR_WRITER_NO_KEY */
 };
+
+#define TR_WRITER_NO_KEY UINT32_MAX
 
 /* One column's value in a row image. */
 struct tr_writer_value {
@@ -71,8 +73,17 @@ struct tr_binlog_writer {
     uint32_t timestamp_s; /* of the next events */
     uint8_t uuid[16];     /* MySQL */
     uint32_t domain_id;   /* MariaDB */
+    bool zero_positions; /* MariaDB 11.4 inside a transaction, MySQL inside a payload: end_log_pos 0
+                          */
+    bool compresses_rows; /* MariaDB: log_bin_compress */
+    bool is_continued;    /* the next rows event is not the last one of its statement */
     size_t event_at;      /* of the event being written */
+    size_t rows_at;       /* where the images of the rows event being written begin */
 };
+
+/* An event of any type: begin, append its body to `out`, end. */
+void tr_binlog_writer_event_begin(struct tr_binlog_writer *writer, uint8_t type, uint16_t flags);
+void tr_binlog_writer_event_end(struct tr_binlog_writer *writer);
 
 /* The file's magic, FORMAT_DESCRIPTION, and an empty PREVIOUS_GTIDS or GTID_LIST. */
 void tr_binlog_writer_start(struct tr_binlog_writer *writer);

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The simulated server's log, written from a seed, and the truth that a run is held against.
+ *
+ * Tables sim.t0, sim.t1, … (id, n INT, s LONGTEXT, then a1, a2, … as ALTER TABLE adds them); `id`
+ * is an INT primary key, or a text so long that the partition key is its digest, or no key at all.
+ * Each change of a row raises its `n` by one, and every other value follows from table, id and n:
+ * so each record can be held against what it must be, byte for byte. The table other.u0 is not
+ * captured.
+ *
+ * A group is a transaction of several statements over several tables, an XA transaction, a
+ * compressed one, a statement that changes a table, or empty. Files end with ROTATE, with STOP, or
+ * as a crash leaves them.
+ */
+#ifndef TR_TESTS_SIM_MODEL_LOG_H
+#define TR_TESTS_SIM_MODEL_LOG_H
+
+#include "offsets/position.h"
+#include "tests/support/binlog_writer.h"
+#include "tests/support/random.h"
+
+#define TR_MODEL_TABLES_MAX 4
+#define TR_MODEL_KEYS_MAX 512
+#define TR_MODEL_FILES_MAX 64
+#define TR_MODEL_SOURCES_MAX 2 /* MySQL uuids, MariaDB domains */
+#define TR_MODEL_COLUMNS_MIN 3
+#define TR_MODEL_COLUMNS_MAX 6
+#define TR_MODEL_WHY_BYTES 700
+
+struct tr_model_options {
+    uint64_t seed;
+    enum tr_flavor flavor;
+    bool by_file;            /* no GTIDs: MySQL with gtid_mode=OFF; positions by file */
+    bool has_zero_positions; /* MariaDB 11.4 */
+    bool has_annotations;    /* ROWS_QUERY, ANNOTATE_ROWS (withheld by the server) */
+    uint32_t source_count;   /* of GTIDs: 1..TR_MODEL_SOURCES_MAX */
+    uint32_t table_count;
+    uint32_t keyless_tables;  /* a bit each */
+    uint32_t long_key_tables; /* a bit each */
+    uint32_t key_count;       /* per table */
+    uint32_t rows_max;        /* per statement */
+    uint32_t statements_max;  /* per transaction */
+    uint32_t big_transaction_permille;
+    uint32_t big_row_permille;     /* rows of 100..500 KB: events larger than a chunk */
+    uint32_t rotate_permille;      /* per group */
+    uint32_t crash_permille;       /* per group: a file ends without ROTATE, table ids begin anew */
+    uint32_t delete_permille;      /* per row */
+    uint32_t key_change_permille;  /* per update */
+    uint32_t ddl_permille;         /* per group */
+    uint32_t empty_permille;       /* per group */
+    uint32_t xa_permille;          /* per group */
+    uint32_t compress_permille;    /* per group; MariaDB: per rows event */
+    uint32_t uncaptured_permille;  /* per statement */
+    uint32_t multi_table_permille; /* per statement */
+    uint32_t gtid_jump_permille;   /* per group: numbers left out, taken later */
+    /* Faults of the link, per read or connect. */
+    uint32_t cut_permille;
+    uint32_t refuse_permille;
+    uint32_t heartbeat_permille;
+};
+
+enum tr_model_op { TR_MODEL_INSERT = 0, TR_MODEL_UPDATE, TR_MODEL_DELETE };
+
+/* A state of a row. */
+struct tr_model_image {
+    uint16_t id;
+    uint8_t column_count;
+    uint32_t n;
+};
+
+/* One record that must arrive (a delete's tombstone comes with it), in commit order. */
+struct tr_model_change {
+    uint8_t table;
+    uint8_t op;   /* enum tr_model_op */
+    uint16_t key; /* 0 on tables without one */
+    struct tr_model_image before;
+    struct tr_model_image after;
+    uint32_t row; /* of the log: two changes have the same one when a key was changed */
+    uint32_t transaction;
+};
+
+struct tr_model_transaction {
+    uint32_t file;
+    uint32_t at;       /* its first event */
+    uint32_t begin_at; /* BEGIN, MariaDB's GTID event, the compressed payload */
+    uint32_t end;
+    uint32_t row_first;
+    uint32_t row_count;
+    uint32_t event_first; /* into event_rows */
+    uint32_t event_count; /* from what begins it on, as Debezium counts them */
+    bool is_xa;
+    uint8_t source;
+    uint64_t number;
+};
+
+struct tr_model_log {
+    struct tr_model_options options;
+    struct tr_random random;
+    struct tr_binlog_writer files[TR_MODEL_FILES_MAX];
+    char file_names[TR_MODEL_FILES_MAX][32];
+    uint32_t file_count;
+    struct tr_binlog_writer *writer; /* where events go now: the newest file, or `inner` */
+    struct tr_binlog_writer inner;   /* of a compressed transaction */
+    uint32_t n[TR_MODEL_TABLES_MAX][TR_MODEL_KEYS_MAX];
+    bool exists[TR_MODEL_TABLES_MAX][TR_MODEL_KEYS_MAX];
+    uint32_t column_count[TR_MODEL_TABLES_MAX];
+    uint64_t table_ids[TR_MODEL_TABLES_MAX + 1]; /* the last one: other.u0 */
+    uint64_t table_id_next;
+    uint64_t number_next[TR_MODEL_SOURCES_MAX];
+    uint64_t number_hole[TR_MODEL_SOURCES_MAX]; /* 0 = none */
+    struct tr_model_transaction *transactions;  /* owns */
+    uint32_t transaction_count;
+    uint32_t transactions_room;
+    struct tr_model_change *changes; /* owns */
+    uint32_t change_count;
+    uint32_t changes_room;
+    uint32_t *event_rows; /* owns; rows of the log up to the end of each counted event */
+    uint32_t event_count;
+    uint32_t events_room;
+    uint32_t row_count;
+    int64_t now_unix_us;
+};
+
+void tr_model_log_init(struct tr_model_log *log, const struct tr_model_options *options);
+void tr_model_log_deinit(struct tr_model_log *log);
+
+/* The offset with which the engine begins, as JSON: behind the first groups, one of each source, so
+ * that no set of GTIDs is empty (an empty one cannot be told from an unknown one). */
+void tr_model_log_write_start(const struct tr_model_log *log, struct tr_buffer *out);
+
+/* Commits `count` more groups. */
+void tr_model_log_commit(struct tr_model_log *log, uint32_t count);
+
+/* A table's kind. */
+bool tr_model_is_keyless(const struct tr_model_log *log, uint32_t table);
+bool tr_model_has_long_keys(const struct tr_model_log *log, uint32_t table);
+
+/* Appends what the value of `id` is in JSON. */
+void tr_model_write_id(const struct tr_model_log *log, uint32_t table, uint32_t id,
+                       struct tr_buffer *out);
+/* Appends the JSON of a row's state. */
+void tr_model_write_image(const struct tr_model_log *log, uint32_t table,
+                          struct tr_model_image image, struct tr_buffer *out);
+/* Appends the GTID of a transaction as records print it. */
+void tr_model_write_gtid(const struct tr_model_log *log, uint32_t transaction,
+                         struct tr_buffer *out);
+
+/* GTIDs of a set's text. */
+struct tr_model_set {
+    struct {
+        uint8_t source;
+        uint64_t first;
+        uint64_t last;
+    } * ranges; /* owns */
+    uint32_t range_count;
+};
+
+void tr_model_set_parse(struct tr_model_set *set, enum tr_flavor flavor, const char *text);
+void tr_model_set_free(struct tr_model_set *set);
+bool tr_model_set_contains(const struct tr_model_set *set, const struct tr_model_log *log,
+                           uint32_t transaction);
+
+/*
+ * How many rows of the log lie before a saved position; -1 when it is no place where reading can
+ * begin: `why` (room TR_MODEL_WHY_BYTES) then says so. Checked: the GTIDs are those of all groups
+ * up to some place and of none behind it, file and pos fit them, events and rows are within the
+ * open transaction.
+ */
+int64_t tr_model_log_rows_before(const struct tr_model_log *log,
+                                 const struct tr_saved_position *position, char *why);
+
+#endif

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Promise 7: what comes out does not depend on the number of decoders. */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "engine/assert.h"
+#include "stages/fragment.h"
+#include "tests/sim/model_source.h"
+#include "tests/sim/sim_draw.h"
+#include "tests/sim/sim_engine.h"
+#include "tests/sim/sim_run.h"
+
+#define GROUPS 60
+#define STEPS_MAX 200000
+
+struct compare {
+    struct tr_model_options model;
+    struct tr_model_source source;
+    struct tr_sim_engine engine;
+    struct tr_clock clock;
+    int64_t now_ns;
+    uint64_t hashes[TR_MODEL_TABLES_MAX]; /* of everything that went to the table's stream */
+    uint64_t record_count;
+};
+
+static int64_t compare_time(void *self)
+{
+    return ((const struct compare *)self)->now_ns;
+}
+
+static uint64_t hash(uint64_t state, const uint8_t *bytes, size_t count)
+{
+    for (size_t i = 0; i < count; i++) { /* FNV-1a */
+        state = (state ^ bytes[i]) * UINT64_C(0x100000001B3);
+    }
+    return (state ^ count) * UINT64_C(0x100000001B3);
+}
+
+static bool take_record(void *self, const struct tr_stream *stream, const struct tr_record *record)
+{
+    struct compare *compare = self;
+    uint64_t *state = &compare->hashes[(uint32_t)(stream->name[strlen(stream->name) - 1] - '0') %
+                                       TR_MODEL_TABLES_MAX];
+    *state = hash(*state, tr_record_key(record), record->key_bytes);
+    *state = hash(*state, tr_record_value(record), record->value_bytes);
+    compare->record_count++;
+    return true;
+}
+
+static bool run(struct compare *compare, uint64_t seed, uint32_t decoder_count,
+                struct tr_sim_result *result)
+{
+    struct tr_error err = {0};
+    struct tr_random random = {seed};
+    tr_sim_draw_model(&random, seed, &compare->model);
+    compare->model.cut_permille = 0;
+    compare->model.refuse_permille = 0;
+    compare->now_ns = TR_NS_PER_S;
+    compare->clock = (struct tr_clock){.self = compare,
+                                       .monotonic_ns = compare_time,
+                                       .wall_unix_ns = compare_time,
+                                       .boottime_ns = compare_time};
+    tr_model_source_init(&compare->source, &compare->model);
+    tr_model_log_commit(&compare->source.log, GROUPS);
+    const struct tr_sim_engine_options options = {.plan = TR_PLAN_SINGLE,
+                                                  .model = &compare->model,
+                                                  .log = &compare->source.log,
+                                                  .decoder_count = decoder_count,
+                                                  .seed = seed,
+                                                  .envelope_ts_is_source = true,
+                                                  .clock = &compare->clock,
+                                                  .source = &compare->source.port,
+                                                  .sink = take_record,
+                                                  .sink_self = compare};
+    uint32_t steps = 0;
+    if (tr_sim_engine_open(&compare->engine, &options, &err) == TR_OK) {
+        struct tr_pipeline *pipeline = &compare->engine.pipeline;
+        while (!tr_collector_is_ended(&pipeline->collector) && steps < STEPS_MAX &&
+               tr_fault_seen(&compare->engine.fault) == NULL) {
+            (void)tr_pipeline_step(pipeline, compare->now_ns);
+            compare->now_ns += 20000;
+            steps++;
+            if (tr_model_source_is_exhausted(&compare->source)) {
+                tr_pipeline_begin_stop(pipeline);
+            }
+        }
+        const struct tr_error *fault = tr_fault_seen(&compare->engine.fault);
+        err = fault != NULL ? *fault : err;
+    }
+    const bool passed = err.text[0] == '\0' && steps < STEPS_MAX;
+    if (!passed) {
+        (void)snprintf(result->text, sizeof(result->text), "D=%u: %s", decoder_count,
+                       err.text[0] == '\0' ? "does not end" : err.text);
+    }
+    tr_sim_engine_close(&compare->engine);
+    tr_model_source_deinit(&compare->source);
+    return passed;
+}
+
+void tr_sim_compare_decoders(uint64_t seed, struct tr_sim_result *result)
+{
+    static const uint32_t decoder_counts[] = {1, 2, 4};
+    static struct compare compares[3]; /* too large for the stack */
+    *result = (struct tr_sim_result){.passed = true};
+    for (uint32_t i = 0; i < 3 && result->passed; i++) {
+        memset(&compares[i], 0, sizeof(compares[i]));
+        result->passed = run(&compares[i], seed, decoder_counts[i], result);
+        if (result->passed &&
+            memcmp(compares[i].hashes, compares[0].hashes, sizeof(compares[0].hashes)) != 0) {
+            (void)snprintf(result->text, sizeof(result->text),
+                           "the streams' bytes differ between D=1 (%" PRIu64
+                           " records) and D=%u (%" PRIu64 ")",
+                           compares[0].record_count, decoder_counts[i], compares[i].record_count);
+            result->passed = false;
+        }
+    }
+}

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * One life of the engine on simulated ports: catalog, streams, position and pipeline, made as
+ * `tailrace run` makes them.
+ */
+#ifndef TR_TESTS_SIM_SIM_ENGINE_H
+#define TR_TESTS_SIM_SIM_ENGINE_H
+
+#include "engine/app/pipeline.h"
+#include "stages/schema/catalog.h"
+#include "stages/schema/filter.h"
+#include "tests/sim/model_log.h"
+#include "tests/sim/model_store.h"
+
+struct tr_sim_engine_options {
+    enum tr_thread_plan plan;
+    const struct tr_model_options *model;
+    const struct tr_model_log *log; /* where it begins when nothing is stored */
+    uint32_t decoder_count;
+    uint32_t shipper_count;
+    uint64_t seed;
+    int64_t flush_interval_ns;
+    int64_t request_timeout_ns;
+    int64_t map_refresh_ns;
+    int64_t control_interval_ns;
+    uint32_t batch_size_max;
+    enum tr_order_hot order_hot;
+    bool envelope_ts_is_source;
+    const struct tr_clock *clock;
+    struct tr_source_port *source;
+    struct tr_model_store *store; /* NULL with a sink */
+    tr_open_transport *open_transport;
+    void *open_transport_self;
+    tr_record_sink *sink; /* instead of shippers */
+    void *sink_self;
+    struct tr_reactor *service_reactor; /* NULL under plan single */
+    bool has_fixed_streams;             /* table t has stream t, whichever comes first */
+};
+
+/* Large; must not move while it is open. */
+struct tr_sim_engine {
+    struct tr_sim_engine_options options;
+    struct tr_gtid_sources *sources;
+    struct tr_filter *filter;
+    struct tr_streams *streams;
+    struct tr_catalog *catalog;
+    struct tr_metrics *metrics;
+    struct tr_fault fault;
+    struct tr_saved_position position; /* where it begins */
+    struct tr_encode_options encode;
+    struct tr_identity identity;
+    struct tr_pipeline pipeline;
+};
+
+/* Errors: those of the parts. Close it in any case. */
+TR_NODISCARD enum tr_code tr_sim_engine_open(struct tr_sim_engine *engine,
+                                             const struct tr_sim_engine_options *options,
+                                             struct tr_error *err);
+void tr_sim_engine_close(struct tr_sim_engine *engine);
+
+/* Parses a stored text with the engine's GTID sources; `position->gtids` is opened, the caller's to
+ * close. */
+TR_NODISCARD enum tr_code tr_sim_engine_parse(struct tr_sim_engine *engine, struct tr_span stored,
+                                              struct tr_saved_position *position,
+                                              struct tr_error *err);
+
+/* After an orderly stop: NULL when every object is home again, else what is missing. `room` is the
+ * text's. */
+const char *tr_sim_engine_find_leak(const struct tr_sim_engine *engine, char *text, size_t room);
+
+#endif

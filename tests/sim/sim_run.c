@@ -1,0 +1,371 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/sim/sim_run.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "engine/assert.h"
+#include "tests/sim/model_kinesis.h"
+#include "tests/sim/model_source.h"
+#include "tests/sim/model_store.h"
+#include "tests/sim/oracle.h"
+#include "tests/sim/sim_draw.h"
+#include "tests/sim/sim_engine.h"
+
+#define STEPS_MAX 400000 /* a phase that takes longer does not make progress */
+#define QUIET_STEPS 2000 /* after a restart: long enough for anything to be sent again */
+#define HOME_STEPS 5000  /* after a stop: guards end, returns travel */
+#define DEAD_NS_MAX (60 * TR_NS_PER_S)
+#define LONG_DEAD_GROUPS 5000 /* more units than the coordinator has positions for */
+
+struct sim {
+    struct tr_sim_options options;
+    struct tr_random random;
+    int64_t now_ns;
+    struct tr_clock clock;
+    struct tr_model_options model;
+    struct tr_model_kinesis_options sink;
+    struct tr_sim_engine_options make;
+    uint32_t transaction_goal;
+    uint32_t kill_permyriad; /* per step */
+    uint32_t dead_groups;    /* committed while one stream is dead; 0 = none dies */
+    struct tr_model_source source;
+    struct tr_model_kinesis kinesis;
+    struct tr_model_store store;
+    struct tr_oracle oracle;
+    struct tr_sim_engine engine;
+    uint32_t kill_count;
+    uint64_t step_count;
+    uint64_t busy_step_count; /* up to the moment when everything had arrived */
+    char failure[1100];
+};
+
+static int64_t sim_monotonic(void *self)
+{
+    return ((const struct sim *)self)->now_ns;
+}
+
+static int64_t sim_wall(void *self)
+{
+    return INT64_C(1700000000000000000) + ((const struct sim *)self)->now_ns;
+}
+
+static enum tr_code open_transport(void *self, uint32_t index, struct tr_reactor *reactor,
+                                   uint32_t slot_count, struct tr_transport *transport,
+                                   struct tr_error *err)
+{
+    struct sim *sim = self;
+    (void)reactor;
+    (void)err;
+    *transport = *tr_model_kinesis_port(&sim->kinesis, index, slot_count);
+    return TR_OK;
+}
+
+static void fail(struct sim *sim, const char *what, const char *detail)
+{
+    if (sim->failure[0] == '\0') {
+        (void)snprintf(sim->failure, sizeof(sim->failure), "%s: %s (step %" PRIu64 ", kills %u)",
+                       what, detail, sim->step_count, sim->kill_count);
+    }
+}
+
+/* --- lives --------------------------------------------------------------------------------------
+ */
+
+static bool open_engine(struct sim *sim)
+{
+    struct tr_error err = {0};
+    sim->make.seed = tr_random_next(&sim->random);
+    if (tr_sim_engine_open(&sim->engine, &sim->make, &err) != TR_OK) {
+        fail(sim, "start", err.text);
+        return false;
+    }
+    tr_oracle_begin_life(&sim->oracle, sim->store.value.used > 0 ? &sim->engine.position : NULL);
+    return true;
+}
+
+/* What is stored now, held against what was acknowledged. */
+static void on_save(void *self)
+{
+    struct sim *sim = self;
+    struct tr_saved_position position = {0};
+    struct tr_error err = {0};
+    if (sim->options.verbose) {
+        printf("step %" PRIu64 ": saved %.*s\n", sim->step_count, (int)sim->store.value.used,
+               (const char *)sim->store.value.bytes);
+    }
+    if (tr_sim_engine_parse(&sim->engine, tr_span_of(sim->store.value.bytes, sim->store.value.used),
+                            &position, &err) != TR_OK) {
+        fail(sim, "saved text", err.text);
+    } else {
+        tr_oracle_saved(&sim->oracle, &position);
+    }
+    tr_gtid_set_close(position.gtids);
+}
+
+static bool kill_and_restart(struct sim *sim)
+{
+    sim->kill_count++;
+    tr_model_kinesis_kill(&sim->kinesis);
+    tr_model_store_kill(&sim->store);
+    sim->source.connected = false;
+    tr_sim_engine_close(&sim->engine);
+    sim->now_ns += 50 * TR_NS_PER_MS;
+    return open_engine(sim);
+}
+
+static bool step(struct sim *sim)
+{
+    sim->step_count++;
+    const uint32_t work = tr_pipeline_step(&sim->engine.pipeline, sim->now_ns);
+    /* Little time passes while there is work, more while everybody waits for something. */
+    sim->now_ns += 1000 + (int64_t)tr_random_below(&sim->random, work == 0 ? 2000 : 50) * 1000;
+    const struct tr_error *fault = tr_fault_seen(&sim->engine.fault);
+    if (fault != NULL) {
+        fail(sim, "fault", fault->text);
+    }
+    if (sim->oracle.failure[0] != '\0') {
+        fail(sim, "oracle", sim->oracle.failure);
+    }
+    return sim->failure[0] == '\0';
+}
+
+/* --- what a seed decides ------------------------------------------------------------------------
+ */
+
+static void draw(struct sim *sim)
+{
+    struct tr_random *random = &sim->random;
+    tr_sim_draw_model(random, sim->options.seed, &sim->model);
+    sim->transaction_goal = sim->options.is_short ? 8 : 20 + tr_random_below(random, 120);
+    sim->kill_permyriad = tr_sim_maybe(random, 500, 60);
+    sim->sink = (struct tr_model_kinesis_options){
+        .seed = sim->options.seed,
+        .fault_permille = tr_random_below(random, 400),
+        .control_fault_permille = tr_sim_maybe(random, 500, 700),
+        .change_permille = tr_sim_maybe(random, 500, 500),
+        .shard_rate = tr_random_chance(random, 300) ? 500 + tr_random_below(random, 3000) : 0,
+        .delay_us_max = 20000};
+    sim->clock = (struct tr_clock){.self = sim,
+                                   .monotonic_ns = sim_monotonic,
+                                   .wall_unix_ns = sim_wall,
+                                   .boottime_ns = sim_monotonic};
+    sim->make = (struct tr_sim_engine_options){
+        .plan = TR_PLAN_SINGLE,
+        .model = &sim->model,
+        .decoder_count = 1 + tr_random_below(random, 4),
+        .shipper_count = 1 + tr_random_below(random, 3),
+        .flush_interval_ns = (int64_t)tr_sim_maybe(random, 700, 100) * TR_NS_PER_MS,
+        .request_timeout_ns = 200 * TR_NS_PER_MS,
+        .map_refresh_ns = (20 + (int64_t)tr_random_below(random, 400)) * TR_NS_PER_MS,
+        .control_interval_ns = (1 + (int64_t)tr_random_below(random, 20)) * TR_NS_PER_MS,
+        .batch_size_max = tr_random_chance(random, 200) ? 1 + tr_random_below(random, 40) : 0,
+        .order_hot = tr_random_chance(random, 150) ? TR_ORDER_HOT_WAIT : TR_ORDER_HOT_RELAX,
+        .clock = &sim->clock,
+        .open_transport = open_transport,
+        .open_transport_self = sim};
+    const bool has_others = sim->model.table_count > 1 && !sim->options.is_short;
+    sim->dead_groups = !has_others                    ? 0
+                       : tr_random_chance(random, 15) ? LONG_DEAD_GROUPS
+                                                      : tr_sim_maybe(random, 150, 60);
+    if (sim->options.is_short) { /* nothing that takes many steps */
+        sim->model.big_transaction_permille = 0;
+        sim->sink.never_hangs = true;
+        sim->sink.shard_rate = 0;
+        sim->kill_permyriad = 0;
+    }
+}
+
+/* --- phases -------------------------------------------------------------------------------------
+ */
+
+/* Commits while the engine runs, with faults and kills. */
+static bool run_workload(struct sim *sim)
+{
+    while (sim->source.log.transaction_count < sim->transaction_goal &&
+           sim->step_count < STEPS_MAX) {
+        if (tr_random_chance(&sim->random, 100)) {
+            tr_model_log_commit(&sim->source.log, 1 + tr_random_below(&sim->random, 4));
+        }
+        if (!step(sim) || (tr_random_below(&sim->random, 10000) < sim->kill_permyriad &&
+                           !kill_and_restart(sim))) {
+            return false;
+        }
+        if (sim->step_count == sim->options.kill_at_step && !kill_and_restart(sim)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Everything in those tables arrives. */
+static bool drain(struct sim *sim, uint32_t tables, int64_t deadline_ns, const char *what)
+{
+    const uint64_t limit = sim->step_count + STEPS_MAX;
+    while (!tr_oracle_is_complete(&sim->oracle, tables, false)) {
+        if (!step(sim) ||
+            (sim->step_count == sim->options.kill_at_step && !kill_and_restart(sim))) {
+            return false;
+        }
+        if (sim->step_count >= limit || sim->now_ns >= deadline_ns) {
+            (void)tr_oracle_is_complete(&sim->oracle, tables, true);
+            fail(sim, what, sim->oracle.failure);
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool drain_all(struct sim *sim)
+{
+    return drain(sim, UINT32_MAX, INT64_MAX, "does not drain");
+}
+
+/* One stream answers nothing any more; the others must go on. */
+static bool run_dead_stream(struct sim *sim)
+{
+    struct tr_model_options *options = &sim->source.log.options;
+    if (sim->dead_groups == 0) {
+        return true;
+    }
+    const uint32_t dead = 1u << tr_random_below(&sim->random, options->table_count);
+    if (sim->dead_groups == LONG_DEAD_GROUPS) {
+        options->rows_max = 1;
+        options->statements_max = 1;
+        options->big_transaction_permille = 0;
+        options->big_row_permille = 0;
+        options->ddl_permille = 0;
+    }
+    sim->kinesis.dead_tables = dead;
+    for (uint32_t i = 0; i < sim->dead_groups; i++) {
+        tr_model_log_commit(&sim->source.log, 1);
+        if (!step(sim) || !step(sim)) {
+            return false;
+        }
+    }
+    if (!drain(sim, ~dead, sim->now_ns + DEAD_NS_MAX, "a dead stream holds up others")) {
+        return false;
+    }
+    sim->kinesis.dead_tables = 0;
+    return drain_all(sim);
+}
+
+/* An orderly stop saves everything and brings everything home. */
+static bool stop(struct sim *sim)
+{
+    char leak[200];
+    const uint64_t limit = sim->step_count + STEPS_MAX;
+    tr_pipeline_begin_stop(&sim->engine.pipeline);
+    while (!tr_pipeline_is_drained(&sim->engine.pipeline) && sim->step_count < limit) {
+        if (!step(sim)) {
+            return false;
+        }
+    }
+    tr_coordinator_begin_stop(&sim->engine.pipeline.coordinator);
+    while (!tr_coordinator_is_stopped(&sim->engine.pipeline.coordinator) &&
+           sim->step_count < limit) {
+        if (!step(sim)) {
+            return false;
+        }
+    }
+    if (sim->step_count >= limit) {
+        fail(sim, "orderly stop", "does not end");
+        return false;
+    }
+    for (int i = 0;
+         i < HOME_STEPS && tr_sim_engine_find_leak(&sim->engine, leak, sizeof(leak)) != NULL; i++) {
+        if (!step(sim)) {
+            return false;
+        }
+    }
+    if (tr_sim_engine_find_leak(&sim->engine, leak, sizeof(leak)) != NULL) {
+        fail(sim, "after an orderly stop", leak);
+        return false;
+    }
+    return true;
+}
+
+/* So the next start sends nothing again. */
+static bool restart(struct sim *sim)
+{
+    char text[100];
+    tr_sim_engine_close(&sim->engine);
+    sim->source.connected = false;
+    const uint64_t request_count = sim->kinesis.request_count;
+    if (!open_engine(sim)) {
+        return false;
+    }
+    for (int i = 0; i < (sim->options.is_short ? QUIET_STEPS / 10 : QUIET_STEPS); i++) {
+        if (!step(sim)) {
+            return false;
+        }
+    }
+    if (sim->kinesis.request_count != request_count) {
+        (void)snprintf(text, sizeof(text), "%" PRIu64 " requests were sent",
+                       sim->kinesis.request_count - request_count);
+        fail(sim, "restart after an orderly stop", text);
+        return false;
+    }
+    return true;
+}
+
+static bool run_phases(struct sim *sim)
+{
+    if (!open_engine(sim) || !run_workload(sim)) {
+        return false;
+    }
+    sim->source.faults_on = false;
+    sim->kinesis.faults_on = false;
+    sim->store.faults_on = false;
+    const bool arrived = drain_all(sim);
+    sim->busy_step_count = sim->step_count;
+    return arrived && run_dead_stream(sim) && stop(sim) && restart(sim);
+}
+
+static void describe(const struct sim *sim, struct tr_sim_result *result)
+{
+    const struct tr_model_log *log = &sim->source.log;
+    (void)snprintf(
+        result->text, sizeof(result->text),
+        "%s; %s%s, %u tables, %u keys, %u groups, %u changes, %u files, D=%u, S=%u, %" PRIu64
+        " steps, %u kills, %u connects, %" PRIu64 " requests, %" PRIu64 " records, %" PRIu64
+        " repeats, %" PRIu64 " saves",
+        result->passed ? "passed" : sim->failure,
+        sim->model.flavor == TR_FLAVOR_MYSQL ? "MySQL" : "MariaDB",
+        sim->model.by_file ? " by file" : "", sim->model.table_count, sim->model.key_count,
+        log->transaction_count, log->change_count, log->file_count, sim->make.decoder_count,
+        sim->make.shipper_count, sim->step_count, sim->kill_count, sim->source.connect_count,
+        sim->kinesis.request_count, sim->oracle.record_count, sim->oracle.duplicate_count,
+        sim->store.save_count);
+}
+
+void tr_sim_run(const struct tr_sim_options *options, struct tr_sim_result *result)
+{
+    static struct sim sim; /* too large for the stack */
+    memset(&sim, 0, sizeof(sim));
+    sim.options = *options;
+    sim.random.state = options->seed;
+    sim.random.state =
+        tr_random_next(&sim.random); /* else the next seed draws the same, one number later */
+    sim.now_ns = TR_NS_PER_S;
+    draw(&sim);
+    tr_model_source_init(&sim.source, &sim.model);
+    tr_oracle_init(&sim.oracle, &sim.source.log);
+    tr_model_kinesis_init(&sim.kinesis, &sim.oracle, &sim.sink);
+    tr_model_store_init(&sim.store, options->seed, tr_random_below(&sim.random, 300));
+    sim.store.on_save = on_save;
+    sim.store.on_save_self = &sim;
+    sim.make.source = &sim.source.port;
+    sim.make.store = &sim.store;
+    sim.make.log = &sim.source.log;
+    tr_model_log_commit(&sim.source.log, 3);
+    result->passed = run_phases(&sim);
+    result->step_count = sim.busy_step_count;
+    describe(&sim, result);
+    tr_sim_engine_close(&sim.engine);
+    tr_model_store_deinit(&sim.store);
+    tr_model_kinesis_deinit(&sim.kinesis);
+    tr_oracle_deinit(&sim.oracle);
+    tr_model_source_deinit(&sim.source);
+}
