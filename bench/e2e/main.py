@@ -202,7 +202,7 @@ def latency(workload, chosen, rows_per_second):
         os.unlink(engine.offsets)
     return {"rows_per_second": count / elapsed, "samples": report["latency_samples"],
             "p50_ms": report["latency_p50_us"] / 1000, "p99_ms": report["latency_p99_us"] / 1000,
-            "cpu_seconds": cpu, "seconds": elapsed}
+            "cpu_seconds": cpu, "seconds": elapsed, "load_at_end": os.getloadavg()[0]}
 
 
 # --- report ----------------------------------------------------------------------------------------
@@ -243,13 +243,14 @@ def print_report(chosen, results):
     print(f"{host['tailrace'].splitlines()[0]}, commit {host['commit']}; {results.get('server', chosen.kind)}; "
           f"load at start {host['load_at_start']:.1f}")
     print("Server, engine and sink share this machine: only ratios between lines of one run mean anything elsewhere.")
+    if host["load_at_start"] > host["cores"] / 2:
+        print("The machine was busy with other things: times by the clock, latency above all, measure those too.")
     if chosen.quick:
         print("Quick: inputs are too small for the figures to mean anything.")
     print(f"\n{'':<58} {'median':>13} {'':<10} {'spread':>6}  {'floor':>12}")
     if "micro" in results:
         for case in results["micro"]["cases"]:
-            figures.append(line(case["name"] + ", one core", [r / 1 for r in case["runs"]], case["item"] + "/s",
-                                case["floor"] or None))
+            figures.append(line(case["name"], case["runs"], case["item"] + "/s", case["floor"] or None))
     for name in ("bulk", "single"):
         label = "1000-row transactions" if name == "bulk" else "single-row transactions"
         if f"dump_{name}" in results:
@@ -268,7 +269,7 @@ def print_report(chosen, results):
     for rate in ("1000", "10000"):
         if f"latency_{rate}" in results:
             result = results[f"latency_{rate}"]
-            note = f"{result['samples']:,} rows at {result['rows_per_second']:,.0f}/s"
+            note = f"{result['samples']:,} rows at {result['rows_per_second']:,.0f}/s, load {result['load_at_end']:.1f}"
             figures.append(line(f"insert to accepted at {int(rate):,} rows/s, p50", [result["p50_ms"]], "ms", note=note))
             figures.append(line(f"insert to accepted at {int(rate):,} rows/s, p99", [result["p99_ms"]], "ms",
                                 10 if rate == "1000" else None, False, note))
