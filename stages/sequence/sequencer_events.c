@@ -57,9 +57,19 @@ bool seq_locate(struct tr_sequencer *sequencer, const struct tr_event_header *he
     return true;
 }
 
-static bool is_counted(const struct tr_sequencer *sequencer, uint8_t type)
+/* Whether the event comes again after a restart: what the server makes up for a connection does
+ * not, and to count it would skip one too many then. */
+static bool is_counted(const struct tr_sequencer *sequencer, const struct tr_event_header *header)
 {
-    return type != TR_EVENT_ANNOTATE_ROWS || sequencer->options.counts_annotate;
+    switch (header->type) {
+    case TR_EVENT_HEARTBEAT:
+    case TR_EVENT_HEARTBEAT_V2:
+        return false;
+    case TR_EVENT_ANNOTATE_ROWS:
+        return sequencer->options.counts_annotate;
+    default:
+        return (header->flags & TR_EVENT_FLAG_ARTIFICIAL) == 0;
+    }
 }
 
 void seq_event_done(struct tr_sequencer *sequencer, const struct seq_event *event)
@@ -67,7 +77,7 @@ void seq_event_done(struct tr_sequencer *sequencer, const struct seq_event *even
     struct tr_sequencer_group *group = &sequencer->group;
 
     sequencer->event_count++;
-    if (group->phase == TR_GROUP_OPEN && is_counted(sequencer, event->header.type)) {
+    if (group->phase == TR_GROUP_OPEN && is_counted(sequencer, &event->header)) {
         group->event_count++;
         if (sequencer->skip.events_left > 0) {
             sequencer->skip.events_left--;
