@@ -173,7 +173,8 @@ void tr_shipper_close(struct tr_shipper *shipper)
         }
         tr_request_close(&shipper->slots[i].request);
     }
-    if (shipper->control.state == SHIP_CONTROL_SUMMARY || shipper->control.state == SHIP_CONTROL_SHARDS) {
+    if (shipper->control.state == SHIP_CONTROL_SUMMARY || shipper->control.state == SHIP_CONTROL_CREATE ||
+        shipper->control.state == SHIP_CONTROL_SHARDS) {
         options->transport->cancel(options->transport->self, options->slot_count);
     }
     ship_control_close(&shipper->control);

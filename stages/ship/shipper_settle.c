@@ -30,6 +30,13 @@ struct tally {
 static void settle_call(struct tr_shipper *shipper, const struct tr_call_done *done, int64_t now_ns);
 static void settle_entries(struct tr_shipper *shipper, struct ship_slot *slot, int64_t now_ns);
 
+static void log_unknown(const struct tr_shipper *shipper, const struct ship_slot *slot, const char *why)
+{
+    TR_LOG(TR_LOG_WARN, "shipper.outcome_unknown",
+           TR_TEXT("stream", ship_stream_of(shipper, slot->stream)->stream->name),
+           TR_UINT("records", slot->request.entry_count), TR_TEXT("error", why));
+}
+
 uint32_t ship_settle(struct tr_shipper *shipper, int64_t now_ns)
 {
     struct tr_transport *transport = shipper->options.transport;
@@ -49,6 +56,7 @@ uint32_t ship_settle(struct tr_shipper *shipper, int64_t now_ns)
         if (slot->is_out && now_ns - slot->sent_ns >= slot->timeout_ns + DEADLINE_GRACE_NS) {
             TR_COVER("shipper.deadline");
             transport->cancel(transport->self, i);
+            log_unknown(shipper, slot, "the transport did not report its end");
             ship_unknown(shipper, slot, now_ns);
             count++;
         }
@@ -67,6 +75,7 @@ static void settle_call(struct tr_shipper *shipper, const struct tr_call_done *d
         ship_unsent(shipper, slot, &done->error, now_ns);
         return;
     case TR_CALL_UNKNOWN:
+        log_unknown(shipper, slot, done->error.text);
         ship_unknown(shipper, slot, now_ns);
         return;
     case TR_CALL_ANSWERED:
