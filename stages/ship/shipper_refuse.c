@@ -284,7 +284,7 @@ void ship_record_refused(struct tr_shipper *shipper, struct ship_stream *stream,
                   "stream \"%s\": a record of unit %" PRIu64 " with a key of %u and a value of %u bytes cannot be "
                   "delivered (%s); the stream takes records of %u bytes: raise its limit (aws kinesis "
                   "update-max-record-size --stream-arn ARN --max-record-size-in-ki-b %u), shorten the key, or leave the "
-                  "column out (debezium.source.column.exclude.list)",
+                  "table out (debezium.source.table.exclude.list)",
                   stream->stream->name, record->unit_seq, record->key_bytes, record->value_bytes, why,
                   stream->record_bytes_max, (record->key_bytes + record->value_bytes + 1023) / 1024);
     tr_fault_raise(shipper->options.fault, &err);
