@@ -144,3 +144,19 @@ static enum tr_code keep_cell(struct tr_query_rows *rows, struct tr_span cell, s
     rows->used_bytes += cell.bytes;
     return TR_OK;
 }
+
+void tr_query_quote(char *out, struct tr_span text, char quote)
+{
+    size_t at = 0;
+
+    out[at++] = quote;
+    for (size_t i = 0; i < text.bytes; i++) {
+        const char c = (char)text.data[i];
+        if (c == quote || (c == '\\' && quote == '\'')) {
+            out[at++] = c;
+        }
+        out[at++] = c;
+    }
+    out[at++] = quote;
+    out[at] = '\0';
+}

@@ -47,6 +47,9 @@ void tr_query_rows_deinit(struct tr_query_rows *rows);
 /* Index of the column with that name, in any case; -1 = the answer has none. */
 int tr_query_rows_column(const struct tr_query_rows *rows, const char *name);
 
+/* Writes a name (quote '`') or a text (quote '\'') as SQL has it, and a NUL; room 2 * bytes + 3. */
+void tr_query_quote(char *out, struct tr_span text, char quote);
+
 /* One cell; SQL NULL, and any cell of column -1, has data == NULL. Valid until the next run. */
 struct tr_span tr_query_rows_cell(const struct tr_query_rows *rows, uint32_t row, int column);
 

@@ -49,7 +49,6 @@ static enum tr_code build_key(const struct tr_query_port *port, struct tr_table 
 static uint32_t key_rows(const struct tr_query_rows *rows, const struct tr_table *table,
                          uint32_t first, bool *is_usable);
 static int column_index(const struct tr_table *table, struct tr_span name);
-static void write_quoted(char *out, struct tr_span text, char quote);
 
 enum tr_code tr_schema_query_tables(const struct tr_schema_query *query, struct tr_error *err)
 {
@@ -88,8 +87,8 @@ enum tr_code tr_schema_query_table(const struct tr_query_port *port, enum tr_fla
         return TR_FAIL(err, TR_ERR_SCHEMA, TR_STOP, "a table name of %zu bytes: want at most %u",
                        name.bytes, TR_NAME_BYTES_MAX);
     }
-    write_quoted(quoted_database, database, '\'');
-    write_quoted(quoted_name, name, '\'');
+    tr_query_quote(quoted_database, database, '\'');
+    tr_query_quote(quoted_name, name, '\'');
     (void)snprintf(sql, sizeof(sql), SQL_COLUMNS, quoted_database, quoted_name, quoted_database,
                    quoted_name);
     enum tr_code code = tr_query_rows_run(&rows, port, sql, err);
@@ -177,8 +176,8 @@ static enum tr_code build_key(const struct tr_query_port *port, struct tr_table 
     char quoted_database[2 * TR_NAME_BYTES_MAX + 3];
     char quoted_name[2 * TR_NAME_BYTES_MAX + 3];
 
-    write_quoted(quoted_database, table->database, '`');
-    write_quoted(quoted_name, table->name, '`');
+    tr_query_quote(quoted_database, table->database, '`');
+    tr_query_quote(quoted_name, table->name, '`');
     (void)snprintf(sql, sizeof(sql), "SHOW INDEX FROM %s FROM %s", quoted_name, quoted_database);
     enum tr_code code = tr_query_rows_run(&rows, port, sql, err);
     uint32_t best_first = 0;
@@ -253,21 +252,4 @@ static int column_index(const struct tr_table *table, struct tr_span name)
         }
     }
     return -1;
-}
-
-/* A name as literal ('…') or identifier (`…`), NUL-terminated; room 2 * bytes + 3. */
-static void write_quoted(char *out, struct tr_span text, char quote)
-{
-    size_t at = 0;
-
-    out[at++] = quote;
-    for (size_t i = 0; i < text.bytes; i++) {
-        const char c = (char)text.data[i];
-        if (c == quote || (c == '\\' && quote == '\'')) {
-            out[at++] = c;
-        }
-        out[at++] = c;
-    }
-    out[at++] = quote;
-    out[at] = '\0';
 }

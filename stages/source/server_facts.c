@@ -328,7 +328,10 @@ enum tr_code tr_server_log_read(struct tr_server_log *log, const struct tr_log_p
     const int size_column = tr_query_rows_column(&rows, "File_size");
     for (uint32_t i = 0; code == TR_OK && i < rows.row_count; i++) {
         const uint64_t bytes = number_of(tr_query_rows_cell(&rows, i, size_column));
-        log->file_count++;
+        if (log->file_count++ == 0) {
+            copy_text(log->first_file, sizeof(log->first_file),
+                      tr_query_rows_cell(&rows, i, name_column));
+        }
         log->bytes += bytes;
         log->after_bytes += log->has_file ? bytes : 0;
         if (tr_span_equals(tr_query_rows_cell(&rows, i, name_column),

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The store, and what a start would do with what it holds on this server. */
+#include <inttypes.h>
+
+#include "engine/app/check.h"
+#include "engine/clock.h"
+#include "stages/source/query_rows.h"
+
+#define RETENTION_S_SHORT (24 * 3600) /* one bad night */
+#define RETENTION_S_ADVICE (7 * 24 * 3600)
+
+static const char *store_place(const struct tr_check *check)
+{
+    return check->config->offset_storage == TR_CONFIG_OFFSET_REDIS ? check->config->redis_address
+                                                                   : check->config->offset_file;
+}
+
+/* Opens, looks, loads; false when there is nothing to go on with. */
+static bool check_store(struct tr_check *check, struct tr_store_content *content)
+{
+    struct tr_start *start = &check->start;
+    struct tr_check_report *report = &check->report;
+    struct tr_span holder;
+    struct tr_error err;
+    if (check->config->offset_storage == TR_CONFIG_OFFSET_MEMORY) {
+        tr_check_report_warn(
+            report, "state.store",
+            "the memory store keeps nothing: after a stop, capture begins anew; set "
+            "debezium.source.offset.storage to the file or the Redis store");
+        return false;
+    }
+    if (tr_start_open_store(start, NULL, &err) != TR_OK ||
+        tr_start_look_store(start, &holder, &err) != TR_OK) {
+        tr_check_report_fail(report, "state.store", &err);
+        return false;
+    }
+    tr_check_report_ok(report, "state.store", "%s %s can be read and written", start->store.name,
+                       store_place(check));
+    if (holder.bytes > 0) {
+        tr_check_report_warn(report, "state.lock",
+                             "held by %.*s, which runs on this state: another instance would be "
+                             "refused; stop that one first, if it is not the one you mean to run",
+                             (int)holder.bytes, (const char *)holder.data);
+    } else {
+        tr_check_report_ok(report, "state.lock", "nobody holds it");
+    }
+    if (tr_start_load_store(start, content, &err) != TR_OK) {
+        tr_check_report_fail(report, "state.offset", &err);
+        return false;
+    }
+    return true;
+}
+
+static bool is_by_gtids(const struct tr_start *start)
+{
+    return start->position.gtids != NULL && !tr_gtid_set_is_empty(start->position.gtids);
+}
+
+static void report_resume(struct tr_check *check)
+{
+    const struct tr_start *start = &check->start;
+    const struct tr_log_point *point = &start->position.point;
+    tr_check_report_ok(&check->report, "state.resume",
+                       "goes on at %s:%" PRIu64 ", event %" PRIu64 ", row %" PRIu64 "%s%s",
+                       point->file, point->pos, point->event_count, point->row_count,
+                       is_by_gtids(start) ? ", by GTIDs" : "",
+                       point->event_count > 0 && !start->counters_apply
+                           ? " (the open transaction is sent again from its first row: the offset "
+                             "is not known to be of this server)"
+                           : "");
+}
+
+/* MariaDB says only at the dump what it has purged: here by the GTIDs before its oldest file. */
+static enum tr_code find_purged(struct tr_check *check, const struct tr_server_log *log,
+                                struct tr_error *err)
+{
+    struct tr_start *start = &check->start;
+    char file[2 * sizeof(log->first_file) + 3];
+    char sql[sizeof(file) + 64];
+    struct tr_query_rows rows = {0};
+    struct tr_gtid_set *before = NULL;
+    tr_query_quote(file, tr_span_of_text(log->first_file), '\'');
+    (void)snprintf(sql, sizeof(sql), "SELECT BINLOG_GTID_POS(%s, 4)", file);
+    enum tr_code code = tr_gtid_set_open(&before, start->facts.flavor, err);
+    if (code == TR_OK) {
+        code = tr_query_rows_run(&rows, &start->query.port, sql, err);
+    }
+    if (code == TR_OK && rows.row_count > 0) {
+        code = tr_gtid_set_parse(before, start->gtid_sources, tr_query_rows_cell(&rows, 0, 0), err);
+    }
+    if (code == TR_OK && !tr_gtid_set_contains_set(start->position.gtids, before)) {
+        code =
+            TR_FAIL(err, TR_ERR_SOURCE_GONE, TR_STOP,
+                    "the server's oldest log file is %s, and the offset lacks transactions before "
+                    "it: events are lost to us; delete the stored offset to begin at the present, "
+                    "and keep logs longer",
+                    log->first_file);
+    }
+    tr_query_rows_deinit(&rows);
+    tr_gtid_set_close(before);
+    return code;
+}
+
+/* Where the file says nothing, because the offset may be of another server. */
+static void check_replay_by_gtids(struct tr_check *check, const struct tr_server_log *log)
+{
+    struct tr_error err;
+    char bytes[32];
+    if (check->start.facts.flavor == TR_FLAVOR_MARIADB && find_purged(check, log, &err) != TR_OK) {
+        tr_check_report_fail(&check->report, "state.replay", &err);
+        return;
+    }
+    tr_check_report_ok(
+        &check->report, "state.replay",
+        "the log has all that the offset's GTIDs lack; how much that is of its %s in "
+        "%" PRIu32 " files, is not known before it is read",
+        tr_check_write_bytes(log->bytes, bytes), log->file_count);
+}
+
+/* How much log lies behind the position. `age_s` is what its last event says: 0 = nothing to read,
+ * or not known. */
+static void check_replay(struct tr_check *check, uint64_t *age_s)
+{
+    const struct tr_start *start = &check->start;
+    const struct tr_log_point *point = &start->position.point;
+    const int64_t now_s = tr_clock_wall_unix_ns(tr_clock_system()) / TR_NS_PER_S;
+    struct tr_server_log log;
+    struct tr_error err;
+    char bytes[32];
+    char age[32];
+    if (tr_server_log_read(&log, point, &start->facts, &start->query.port, &err) != TR_OK) {
+        tr_check_report_fail(&check->report, "state.replay", &err);
+        return;
+    }
+    if (point->ts_sec > 0 && now_s > point->ts_sec && (!log.has_file || log.after_bytes > 0)) {
+        *age_s = (uint64_t)(now_s - point->ts_sec);
+    }
+    if (is_by_gtids(start) && (!start->counters_apply || !log.has_file)) {
+        check_replay_by_gtids(check, &log);
+    } else if (*age_s == 0) {
+        tr_check_report_ok(&check->report, "state.replay", "%s of log to read, all still there",
+                           tr_check_write_bytes(log.after_bytes, bytes));
+    } else {
+        tr_check_report_ok(&check->report, "state.replay",
+                           "%s of log to read, all still there, behind an event of %s ago",
+                           tr_check_write_bytes(log.after_bytes, bytes),
+                           tr_check_write_seconds(*age_s, age));
+    }
+}
+
+/* The statement that keeps logs longer, as this server spells it. */
+static const char *retention_remedy(const struct tr_server_facts *facts, char *out, size_t room)
+{
+    const bool in_seconds = facts->flavor == TR_FLAVOR_MARIADB ? facts->version_number >= 100601
+                                                               : facts->version_number >= 80000;
+    (void)snprintf(out, room,
+                   "run SET GLOBAL %s = %d, and set it in the server's configuration too",
+                   in_seconds ? "binlog_expire_logs_seconds" : "expire_logs_days",
+                   in_seconds ? RETENTION_S_ADVICE : RETENTION_S_ADVICE / 86400);
+    return out;
+}
+
+static void check_retention(struct tr_check *check, uint64_t age_s)
+{
+    const struct tr_server_facts *facts = &check->start.facts;
+    char retention[32];
+    char left[32];
+    char remedy[128];
+    (void)tr_check_write_seconds(facts->retention_s, retention);
+    (void)retention_remedy(facts, remedy, sizeof(remedy));
+    if (facts->retention_s == 0) {
+        tr_check_report_ok(&check->report, "source.retention",
+                           "logs are kept until they are purged by hand");
+    } else if (age_s * 2 > facts->retention_s) {
+        const uint64_t left_s = age_s < facts->retention_s ? facts->retention_s - age_s : 0;
+        tr_check_report_warn(&check->report, "source.retention",
+                             "logs are kept for %s, and the position is older than half of that: "
+                             "start soon (%s left); %s",
+                             retention, tr_check_write_seconds(left_s, left), remedy);
+    } else if (facts->retention_s < RETENTION_S_SHORT) {
+        tr_check_report_warn(&check->report, "source.retention",
+                             "logs are kept for %s: a longer outage loses events; %s", retention,
+                             remedy);
+    } else {
+        tr_check_report_ok(&check->report, "source.retention", "logs are kept for %s", retention);
+    }
+}
+
+void tr_check_state(struct tr_check *check)
+{
+    struct tr_store_content content = {0};
+    struct tr_error err;
+    uint64_t age_s = 0;
+    const bool has_store = check_store(check, &content);
+    if (has_store && content.offset_value.bytes == 0) {
+        tr_check_report_ok(&check->report, "state.resume",
+                           "nothing is saved yet: this would be a first start");
+    } else if (has_store && !check->has_facts) {
+        tr_check_report_warn(&check->report, "state.resume",
+                             "an offset is saved; whether the source still has what is behind it, "
+                             "only the source can tell");
+    } else if (has_store) {
+        if (tr_start_resume(&check->start, &content, &err) != TR_OK) {
+            tr_check_report_fail(&check->report, "state.resume", &err);
+        } else {
+            report_resume(check);
+            if (check->may_read_log) {
+                check_replay(check, &age_s);
+            }
+        }
+    }
+    if (check->has_facts) {
+        check_retention(check, age_s);
+    }
+}
