@@ -1,27 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "offsets/store_file.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include "engine/assert.h"
 #include "engine/cover.h"
 #include "engine/json.h"
 #include "engine/json_write.h"
+#include "offsets/file_lock.h"
 #include "offsets/file_replace.h"
 #include "offsets/java_map.h"
 
 #define IDENTITY_FORMAT 1
 #define DIGEST_BYTES 16 /* hexadecimal */
-#define LOCK_TRIES 5
-#define LOCK_PAUSE_MS 10
 
 enum file_command { FILE_LOAD = 0, FILE_SAVE, FILE_LOOK };
 
@@ -306,65 +301,6 @@ static enum tr_code save(struct store_file *file, struct tr_span offset_value,
     return TR_OK;
 }
 
-/* --- looking --- */
-
-/* The number that the lock's holder left in the lock file; "unknown" when there is none. */
-static void read_holder(int fd, char *out, size_t room_bytes)
-{
-    const ssize_t bytes = pread(fd, out, room_bytes - 1, 0);
-
-    out[bytes < 0 ? 0 : bytes] = '\0';
-    out[strspn(out, "0123456789")] = '\0';
-    if (out[0] == '\0') {
-        (void)snprintf(out, room_bytes, "unknown");
-    }
-}
-
-/* FILE is replaced by renaming, so its folder is what must be writable; the lock file is opened. */
-static enum tr_code check_writable(const struct store_file *file, struct tr_error *err)
-{
-    char folder[PATH_MAX];
-    const char *const slash = strrchr(file->path, '/');
-
-    (void)snprintf(folder, sizeof(folder), "%.*s",
-                   slash == NULL ? 1 : (int)(slash - file->path) + 1,
-                   slash == NULL ? "." : file->path);
-    if (faccessat(AT_FDCWD, folder, W_OK | X_OK, AT_EACCESS) == -1) {
-        return TR_FAIL(err, TR_ERR_STATE, TR_STOP,
-                       "offset file \"%s\": its folder \"%s\": %s; the folder must exist and be "
-                       "writable for this user",
-                       file->path, folder, strerrordesc_np(errno));
-    }
-    if (faccessat(AT_FDCWD, file->lock_path, R_OK | W_OK, AT_EACCESS) == -1 && errno != ENOENT) {
-        return TR_FAIL(err, TR_ERR_STATE, TR_STOP,
-                       "lock file \"%s\": %s; this user must be able to read and write it",
-                       file->lock_path, strerrordesc_np(errno));
-    }
-    return TR_OK;
-}
-
-static enum tr_code look(struct store_file *file, struct tr_error *err)
-{
-    file->holder[0] = '\0';
-    if (check_writable(file, err) != TR_OK) {
-        return err->code;
-    }
-    const int fd = open(file->lock_path, O_RDONLY | O_CLOEXEC);
-
-    if (fd == -1) {
-        return TR_OK; /* never locked */
-    }
-    /* Shared and for a moment only: take_lock() has the patience for it. */
-    if (flock(fd, LOCK_SH | LOCK_NB) == -1 && errno == EWOULDBLOCK) {
-        char number[32];
-
-        read_holder(fd, number, sizeof(number));
-        (void)snprintf(file->holder, sizeof(file->holder), "process %s", number);
-    }
-    (void)close(fd);
-    return TR_OK;
-}
-
 /* --- the port --- */
 
 static void start_load(void *self, int64_t now_ns)
@@ -397,7 +333,10 @@ static void start_look(void *self, int64_t now_ns)
     (void)now_ns;
     TR_ASSERT(file->result == TR_STORE_IDLE);
     file->command = FILE_LOOK;
-    file->result = look(file, &file->error) == TR_OK ? TR_STORE_DONE : TR_STORE_FAILED;
+    const enum tr_code code = tr_file_lock_look(file->path, file->lock_path, file->holder,
+                                                sizeof(file->holder), &file->error);
+
+    file->result = code == TR_OK ? TR_STORE_DONE : TR_STORE_FAILED;
 }
 
 static enum tr_store_state poll_command(void *self, int64_t now_ns,
@@ -456,65 +395,6 @@ static void close_store(void *self)
 
 /* --- opening --- */
 
-static enum tr_code fail_locked(const struct store_file *file, int fd, struct tr_error *err)
-{
-    char holder[32];
-
-    read_holder(fd, holder, sizeof(holder));
-    return TR_FAIL(
-        err, TR_ERR_LOCKED, TR_STOP,
-        "offset file \"%s\" is in use by process %s (lock file \"%s\"): stop that "
-        "instance, or give this one a debezium.source.offset.storage.file.filename of its own",
-        file->path, holder, file->lock_path);
-}
-
-/* Whoever only looks holds it for a moment, and so does a predecessor that is just ending. */
-static bool lock_patiently(int fd)
-{
-    for (int i = 0; i < LOCK_TRIES; i++) {
-        if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
-            return true;
-        }
-        if (errno != EWOULDBLOCK) {
-            return false;
-        }
-        (void)poll(NULL, 0, LOCK_PAUSE_MS); /* at start only */
-    }
-    errno = EWOULDBLOCK;
-    return false;
-}
-
-static enum tr_code take_lock(struct store_file *file, struct tr_error *err)
-{
-    char holder[32];
-    const int fd = open(file->lock_path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-
-    if (fd == -1) {
-        return TR_FAIL(err, TR_ERR_STATE, TR_STOP,
-                       "lock file \"%s\": %s; the offset file's folder must exist and be writable",
-                       file->lock_path, strerrordesc_np(errno));
-    }
-    if (!lock_patiently(fd)) {
-        const int error = errno;
-        const enum tr_code code =
-            error == EWOULDBLOCK
-                ? fail_locked(file, fd, err)
-                : TR_FAIL(err, TR_ERR_STATE, TR_STOP,
-                          "lock file \"%s\": %s; the file system must support flock()",
-                          file->lock_path, strerrordesc_np(error));
-
-        (void)close(fd);
-        return code;
-    }
-    file->lock_fd = fd;
-    (void)snprintf(holder, sizeof(holder), "%ld\n", (long)getpid());
-    /* Best effort: the lock is what counts, the number is for the message of whoever meets it. */
-    if (ftruncate(fd, 0) == 0 && pwrite(fd, holder, strlen(holder), 0) == -1) {
-        TR_COVER("store_file.lock_without_pid");
-    }
-    return TR_OK;
-}
-
 /* FILE itself where it is a link: a rename over the link would cut it. */
 static enum tr_code set_paths(struct store_file *file, const char *path, struct tr_error *err)
 {
@@ -549,7 +429,8 @@ enum tr_code tr_store_file_open(struct tr_store *store, const struct tr_store_fi
     file->read_only = options->read_only;
     if (set_paths(file, options->path, err) != TR_OK ||
         tr_file_text_set(&file->key, options->offset_key, err) != TR_OK ||
-        (!options->read_only && take_lock(file, err) != TR_OK)) {
+        (!options->read_only &&
+         tr_file_lock_take(file->path, file->lock_path, &file->lock_fd, err) != TR_OK)) {
         close_store(file);
         return err->code;
     }
