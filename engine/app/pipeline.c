@@ -353,14 +353,22 @@ uint64_t tr_pipeline_queued_count(const struct tr_pipeline *pipeline)
 
 bool tr_pipeline_is_drained(const struct tr_pipeline *pipeline)
 {
-    /* In this order: once the collector has ended nothing new reaches a shipper, so idle stays
-     * idle. */
-    bool idle = tr_collector_is_ended(&pipeline->collector);
-    for (uint32_t s = 0; idle && s < pipeline->options.shipper_count; s++) {
-        idle = tr_ring_depth(&pipeline->collector_shipper[s]) == 0 &&
-               tr_shipper_is_idle(pipeline->shippers[s]);
+    const struct tr_progress *progress = &pipeline->progress;
+    /* First: once the collector has ended routed_seq stays as it is. */
+    bool is_acked = tr_collector_is_ended(&pipeline->collector);
+    /* Acquire, pairs with the collector's release. */
+    const uint64_t routed_seq = atomic_load_explicit(&progress->routed_seq, memory_order_acquire);
+
+    /*
+     * A shipper with nothing queued is not enough: it may not have published that yet, and what the
+     * coordinator saves last goes by what is published.
+     */
+    for (uint32_t s = 0; is_acked && s < pipeline->options.shipper_count; s++) {
+        /* Acquire, pairs with the shipper's release. */
+        is_acked = atomic_load_explicit(&progress->shippers[s].acked_seq, memory_order_acquire) >=
+                   routed_seq;
     }
-    return idle;
+    return is_acked;
 }
 
 void tr_pipeline_stop(struct tr_pipeline *pipeline)

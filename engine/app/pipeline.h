@@ -159,7 +159,10 @@ void tr_pipeline_begin_stop(struct tr_pipeline *pipeline);
 /* Records with the shippers that are not acknowledged. @thread any; a moment old */
 uint64_t tr_pipeline_queued_count(const struct tr_pipeline *pipeline);
 
-/* Whether everything that was read is delivered; after a fault it may never be. @thread any */
+/*
+ * Whether everything that was read is delivered, and the coordinator can see that it is; after a
+ * fault it may never be. @thread any
+ */
 bool tr_pipeline_is_drained(const struct tr_pipeline *pipeline);
 
 /* Ends and joins the runners. */
