@@ -2,7 +2,7 @@
 #include "stages/sequence/ddl_scan.h"
 
 #include "engine/assert.h"
-#include "stages/sequence/sql_lexer.h"
+#include "stages/ddl/sql_lexer.h"
 
 /* A scan under way: one token of look-ahead. */
 struct scanner {

@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "stages/sequence/ddl_scan.h"
-#include "stages/sequence/sql_lexer.h"
+#include "stages/ddl/sql_lexer.h"
 
 static struct tr_ddl_scan scan; /* too large for the stack of a test */
 

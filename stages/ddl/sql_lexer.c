@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "stages/sequence/sql_lexer.h"
+#include "stages/ddl/sql_lexer.h"
+
+#include "engine/assert.h"
+
+static struct tr_sql_token take_token(struct tr_sql_lexer *lexer);
 
 void tr_sql_lexer_init(struct tr_sql_lexer *lexer, struct tr_span sql, uint64_t sql_mode,
                        enum tr_flavor flavor)
@@ -123,6 +127,24 @@ static struct tr_sql_token take_word(struct tr_sql_lexer *lexer, bool may_be_num
 struct tr_sql_token tr_sql_lexer_next(struct tr_sql_lexer *lexer)
 {
     skip_blanks(lexer);
+    const uint8_t *from = lexer->sql.data;
+    struct tr_sql_token token = take_token(lexer);
+    token.source =
+        tr_span_of(from, token.kind == TR_SQL_END ? 0 : (size_t)(lexer->sql.data - from));
+    return token;
+}
+
+void tr_sql_lexer_seek(struct tr_sql_lexer *lexer, const uint8_t *at)
+{
+    const uint8_t *end = lexer->sql.data + lexer->sql.bytes;
+    TR_ASSERT(at <= end);
+    lexer->sql = tr_span_of(at, (size_t)(end - at));
+    lexer->after_dot = false;
+}
+
+/* What begins behind the blanks. */
+static struct tr_sql_token take_token(struct tr_sql_lexer *lexer)
+{
     if (lexer->sql.bytes == 0) {
         return (struct tr_sql_token){.kind = TR_SQL_END};
     }

@@ -6,8 +6,8 @@
  * Total: any bytes give tokens and then TR_SQL_END; nothing is ever rejected. Rules: mysql-binlog
  * reference §8.2.
  */
-#ifndef TR_STAGES_SEQUENCE_SQL_LEXER_H
-#define TR_STAGES_SEQUENCE_SQL_LEXER_H
+#ifndef TR_STAGES_DDL_SQL_LEXER_H
+#define TR_STAGES_DDL_SQL_LEXER_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -30,8 +30,9 @@ enum tr_sql_kind {
 
 struct tr_sql_token {
     enum tr_sql_kind kind;
-    struct tr_span text; /* into the statement */
-    uint8_t quote;       /* NAME, STRING: which quote */
+    struct tr_span text;   /* into the statement */
+    struct tr_span source; /* the same with its quotes */
+    uint8_t quote;         /* NAME, STRING: which quote */
 };
 
 struct tr_sql_lexer {
@@ -48,6 +49,10 @@ void tr_sql_lexer_init(struct tr_sql_lexer *lexer, struct tr_span sql, uint64_t 
 
 /* The next token; TR_SQL_END for ever after the last. */
 struct tr_sql_token tr_sql_lexer_next(struct tr_sql_lexer *lexer);
+
+/* Goes on at `at`, which lies in the statement, behind the token it was taken from. For what the
+ * lexer cuts into several tokens: numbers with fraction and exponent. */
+void tr_sql_lexer_seek(struct tr_sql_lexer *lexer, const uint8_t *at);
 
 /* Whether a token is that keyword, in any case; quoted names never are. `word` in upper case. */
 bool tr_sql_is_word(const struct tr_sql_token *token, const char *word);
