@@ -139,7 +139,8 @@ static void read_status(struct tr_event_query *query, struct tr_span status)
             break;
         case 4: /* client character set, connection collation, server collation */
             query->client_collation = tr_cursor_u16(&cursor);
-            (void)tr_cursor_u32(&cursor);
+            (void)tr_cursor_u16(&cursor);
+            query->server_collation = tr_cursor_u16(&cursor);
             break;
         case 2: /* catalog with NUL */
             (void)tr_cursor_take(&cursor, (size_t)tr_cursor_u8(&cursor) + 1);
@@ -149,11 +150,17 @@ static void read_status(struct tr_event_query *query, struct tr_span status)
             (void)tr_cursor_take(&cursor, tr_cursor_u8(&cursor));
             break;
         case 7:
-        case 8:
-        case 18:
             (void)tr_cursor_take(&cursor, 2);
             break;
+        case 8:
+            query->database_collation = tr_cursor_u16(&cursor);
+            break;
+        case 18:
+            query->utf8mb4_collation = tr_cursor_u16(&cursor);
+            break;
         case 0:
+            query->flags2 = tr_cursor_u32(&cursor);
+            break;
         case 3:
         case 10:
             (void)tr_cursor_take(&cursor, 4);
@@ -174,6 +181,9 @@ static void read_status(struct tr_event_query *query, struct tr_span status)
             (void)tr_cursor_take(&cursor, 3);
             break;
         case 16:
+            query->timestamps_are_explicit = tr_cursor_u8(&cursor) != 0;
+            query->tells_timestamps = true;
+            break;
         case 19:
         case 20:
             (void)tr_cursor_take(&cursor, 1);
@@ -186,7 +196,8 @@ static void read_status(struct tr_event_query *query, struct tr_span status)
             }
             break;
         case 131:
-            (void)tr_cursor_take(&cursor, (size_t)tr_cursor_u8(&cursor) * 4);
+            query->charset_collations =
+                tr_cursor_span(&cursor, (size_t)tr_cursor_u8(&cursor) * 4);
             break;
         case 12: { /* names of changed databases; 254 = too many, none listed */
             const uint8_t count = tr_cursor_u8(&cursor);
