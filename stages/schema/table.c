@@ -76,6 +76,7 @@ struct tr_table *tr_table_open(struct tr_span database, struct tr_span name, uin
         goto refused;
     }
     table->arena = arena;
+    table->holders = 1;
     table->database = tr_table_text(table, database);
     table->name = tr_table_text(table, name);
     table->columns = tr_table_array(table, column_count * sizeof(*table->columns));
@@ -93,7 +94,7 @@ refused:
 
 void tr_table_close(struct tr_table *table)
 {
-    if (table == NULL) {
+    if (table == NULL || --table->holders > 0) {
         return;
     }
     struct arena *arena = table->arena;
@@ -104,6 +105,13 @@ void tr_table_close(struct tr_table *table)
     }
     free(arena);
     free(table);
+}
+
+struct tr_table *tr_table_hold(struct tr_table *table)
+{
+    TR_ASSERT(table->holders > 0);
+    table->holders++;
+    return table;
 }
 
 struct tr_span tr_table_text(struct tr_table *table, struct tr_span text)
