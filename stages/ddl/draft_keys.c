@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <stdio.h>
+#include <string.h>
+
+#include "stages/ddl/parse.h"
+
+#define NAME_TRIES_MAX 100 /* as the servers: a_2 … a_99 */
+
+static void resolve_parts(struct ddl_parser *parser, struct ddl_draft *draft,
+                          struct ddl_index *index);
+static void name_index(struct ddl_parser *parser, struct ddl_draft *draft, struct ddl_index *index);
+static bool is_taken(const struct ddl_draft *draft, const struct ddl_index *before,
+                     struct tr_span name);
+static bool is_covered(const struct ddl_draft *draft, const struct ddl_index *foreign);
+static void make_primary(struct ddl_draft *draft, struct ddl_index *index);
+static void choose_key(struct ddl_parser *parser, struct ddl_draft *draft,
+                       const struct ddl_index *index);
+
+void ddl_draft_resolve_keys(struct ddl_parser *parser, struct ddl_draft *draft)
+{
+    for (uint32_t i = 0; i < draft->index_count; i++) {
+        struct ddl_index *index = &draft->indexes[i];
+        if (index->is_dropped || !index->is_added) {
+            continue;
+        }
+        resolve_parts(parser, draft, index);
+        if (index->if_not_exists && index->name.bytes > 0 && is_taken(draft, index, index->name)) {
+            index->is_dropped = true;
+            continue;
+        }
+        if (index->is_primary) {
+            make_primary(draft, index);
+        }
+    }
+    for (uint32_t i = 0; i < draft->index_count; i++) {
+        struct ddl_index *index = &draft->indexes[i];
+        if (index->is_dropped || !index->is_added) {
+            continue;
+        }
+        if (index->is_foreign && is_covered(draft, index)) {
+            index->is_dropped = true;
+            continue;
+        }
+        name_index(parser, draft, index);
+        choose_key(parser, draft, index);
+    }
+}
+
+static void resolve_parts(struct ddl_parser *parser, struct ddl_draft *draft,
+                          struct ddl_index *index)
+{
+    for (uint32_t i = 0; i < index->part_count; i++) {
+        struct ddl_key_part *part = &index->parts[i];
+        if (part->column == NULL && part->name.bytes > 0) {
+            part->column = ddl_draft_find(draft, part->name, false);
+            if (part->column == NULL && index->is_unique) {
+                ddl_unknown(parser, "key over a column that the table does not have");
+            }
+        }
+    }
+}
+
+/* A primary key's columns are NOT NULL. */
+static void make_primary(struct ddl_draft *draft, struct ddl_index *index)
+{
+    (void)draft;
+    index->name = tr_span_of_text("PRIMARY");
+    for (uint32_t i = 0; i < index->part_count; i++) {
+        struct ddl_column *column = index->parts[i].column;
+        if (column != NULL) {
+            column->column.is_nullable = false;
+        }
+    }
+}
+
+/* Whether another index begins with the same columns: then none is made for the foreign key. */
+static bool is_covered(const struct ddl_draft *draft, const struct ddl_index *foreign)
+{
+    for (uint32_t i = 0; i < draft->index_count; i++) {
+        const struct ddl_index *index = &draft->indexes[i];
+        if (index == foreign || index->is_dropped || index->part_count < foreign->part_count) {
+            continue;
+        }
+        uint32_t same = 0;
+        while (same < foreign->part_count &&
+               index->parts[same].column == foreign->parts[same].column) {
+            same++;
+        }
+        if (same == foreign->part_count) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* As the servers name an index: its first column, with _2, _3 … where that is taken. */
+static void name_index(struct ddl_parser *parser, struct ddl_draft *draft, struct ddl_index *index)
+{
+    if (index->name.bytes > 0 || index->part_count == 0) {
+        return;
+    }
+    struct tr_span name = {0};
+    for (uint32_t i = index->part_count;
+         i-- > 0;) { /* the first column, unless there is an expression */
+        const struct ddl_column *column = index->parts[i].column;
+        name = column == NULL ? tr_span_of_text("functional_index") : column->column.name;
+        if (column == NULL) {
+            break;
+        }
+    }
+    uint8_t *text = tr_table_array(parser->scratch, name.bytes + 4);
+    if (text == NULL) {
+        return;
+    }
+    index->name = name;
+    if (name.bytes > 0) {
+        memcpy(text, name.data, name.bytes);
+    }
+    for (unsigned i = 2;
+         i < NAME_TRIES_MAX && (is_taken(draft, index, index->name) ||
+                                ddl_same_name(index->name, tr_span_of_text("PRIMARY")));
+         i++) {
+        char tail[8];
+        const int tail_bytes = snprintf(tail, sizeof(tail), "_%u", i);
+        memcpy(text + name.bytes, tail, (size_t)tail_bytes);
+        index->name = tr_span_of(text, name.bytes + (size_t)tail_bytes);
+    }
+}
+
+/* Among the indexes before it. */
+static bool is_taken(const struct ddl_draft *draft, const struct ddl_index *before,
+                     struct tr_span name)
+{
+    for (const struct ddl_index *index = draft->indexes; index < before; index++) {
+        if (!index->is_dropped && ddl_same_name(index->name, name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Debezium's key: the primary key; without one the first unique index over columns that are NOT
+ * NULL, or a column declared UNIQUE, whatever it allows (contract §1.7). */
+static void choose_key(struct ddl_parser *parser, struct ddl_draft *draft,
+                       const struct ddl_index *index)
+{
+    if (!index->is_unique || (!index->is_primary && draft->key_count > 0)) {
+        return;
+    }
+    for (uint32_t i = 0; i < index->part_count; i++) {
+        const struct ddl_column *column = index->parts[i].column;
+        if (column == NULL || (column->column.is_nullable && !index->is_of_column)) {
+            return;
+        }
+    }
+    struct ddl_column **key =
+        tr_table_array(parser->scratch, index->part_count * sizeof(struct ddl_column *));
+    if (key == NULL) {
+        return;
+    }
+    for (uint32_t i = 0; i < index->part_count; i++) {
+        key[i] = index->parts[i].column;
+    }
+    draft->key = key;
+    draft->key_count = index->part_count;
+}

@@ -1,0 +1,340 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <stdio.h>
+#include <string.h>
+
+#include "stages/ddl/collation.h"
+#include "stages/ddl/parse.h"
+#include "stages/schema/charset.h"
+#include "stages/source/column_text.h"
+
+#define VARCHAR_BYTES_MAX 65535 /* longer ones become TEXT where sql_mode is not strict */
+
+/* Character types, what each is under the character set binary, and their capacity. */
+static const struct text_base {
+    const char *base;
+    const char *binary_base;
+    bool is_sized; /* TEXT(n): the server picks the type by n */
+} text_bases[] = {
+    {"char", "binary", false},
+    {"varchar", "varbinary", false},
+    {"tinytext", "tinyblob", false},
+    {"text", "blob", true},
+    {"mediumtext", "mediumblob", false},
+    {"longtext", "longblob", false},
+    {"enum", NULL, false},
+    {"set", NULL, false},
+};
+
+static const char *const blob_bases[] = {"tinyblob", "blob", "mediumblob", "longblob"};
+static const char *const sized_text_bases[] = {"tinytext", "text", "mediumtext", "longtext"};
+
+static const struct text_base *find_text_base(const char *base);
+static const char *sized_base(uint64_t bytes, bool is_text);
+static const char *resolve_text(struct ddl_parser *parser, const struct ddl_draft *draft,
+                                struct ddl_column *column, const struct text_base *text_base);
+static void set_charset(struct ddl_parser *parser, struct tr_column *column, struct tr_span charset,
+                        struct tr_span collation);
+static void strip_options(struct tr_column *column);
+static void resolve_default(struct ddl_parser *parser, struct ddl_column *column);
+static void write_declared(struct ddl_parser *parser, struct ddl_column *column);
+static void parse_type_text(struct ddl_parser *parser, struct ddl_column *column);
+
+static uint32_t character_bytes(struct tr_span charset)
+{
+    return tr_charset_of_name(charset)->character_bytes_max;
+}
+
+void ddl_resolve_charset(const struct ddl_parser *parser, struct tr_span *charset,
+                         struct tr_span *collation, struct tr_span context_charset)
+{
+    static const char contextual[] = "uca1400_"; /* MariaDB: belongs to any Unicode character set */
+    static const char old_utf8[] = "utf8_";
+
+    if (tr_collation_is(*charset, "utf8")) {
+        *charset = tr_span_of_text("utf8mb3");
+    }
+    if (tr_collation_is(*collation, "default")) {
+        *collation = (struct tr_span){0};
+        *charset = charset->bytes == 0 ? context_charset : *charset;
+    }
+    struct tr_span tail = *collation;
+    const char *middle = "";
+    if (collation->bytes > sizeof(contextual) &&
+        memcmp(collation->data, contextual, sizeof(contextual) - 1) == 0) {
+        *charset = charset->bytes == 0 ? context_charset : *charset;
+        middle = "_";
+    } else if (collation->bytes > sizeof(old_utf8) &&
+               memcmp(collation->data, old_utf8, sizeof(old_utf8) - 1) == 0) {
+        *charset = tr_span_of_text("utf8mb3");
+        tail = tr_span_of(tail.data + 4, tail.bytes - 4);
+    } else {
+        tail.bytes = 0;
+    }
+    if (tail.bytes > 0) {
+        char name[2 * TR_COLLATION_BYTES_MAX];
+        (void)snprintf(
+            name, sizeof(name), "%.*s%s%.*s", (int)charset->bytes, (const char *)charset->data,
+            middle,
+            (int)(tail.bytes < TR_COLLATION_BYTES_MAX ? tail.bytes : TR_COLLATION_BYTES_MAX),
+            (const char *)tail.data);
+        *collation = tr_table_text(parser->scratch, tr_span_of_text(name));
+    }
+    if (charset->bytes == 0) {
+        *charset = tr_collation_charset(*collation);
+    }
+    if (collation->bytes == 0 && charset->bytes > 0) {
+        *collation = ddl_default_collation(parser, *charset);
+    }
+}
+
+struct tr_span ddl_default_collation(const struct ddl_parser *parser, struct tr_span charset)
+{
+    const enum tr_flavor flavor = ddl_model_options(parser->model)->flavor;
+    const struct tr_ddl_event *event = parser->event;
+    char name[TR_COLLATION_BYTES_MAX];
+
+    if (tr_collation_is(charset, "utf8mb4") && event->utf8mb4_collation != 0) {
+        const struct tr_span told = tr_collation_name(flavor, event->utf8mb4_collation, name);
+        if (told.bytes > 0) {
+            return tr_table_text(parser->scratch, told);
+        }
+    }
+    for (size_t i = 0; i + 4 <= event->charset_collations.bytes; i += 4) {
+        const uint8_t *pair = event->charset_collations.data + i;
+        const struct tr_span of = tr_collation_name(flavor, tr_load_u16(pair), name);
+        const struct tr_span own = tr_collation_charset(of);
+        if (own.bytes == charset.bytes && own.bytes > 0 &&
+            memcmp(own.data, charset.data, own.bytes) == 0) {
+            return tr_table_text(parser->scratch,
+                                 tr_collation_name(flavor, tr_load_u16(pair + 2), name));
+        }
+    }
+    return tr_collation_default(flavor, charset);
+}
+
+void ddl_resolve_column(struct ddl_parser *parser, const struct ddl_draft *draft,
+                        struct ddl_column *column)
+{
+    const enum tr_flavor flavor = ddl_model_options(parser->model)->flavor;
+    struct ddl_type *type = &column->type;
+    const char *base = type->entry == NULL ? NULL : type->entry->base;
+
+    column->column.is_nullable = !column->is_not_null && !column->column.is_auto_increment;
+    write_declared(parser, column);
+    if (base != NULL && strcmp(base, "json") == 0 && flavor == TR_FLAVOR_MARIADB) {
+        base = "longtext"; /* an alias with a check */
+        if (type->charset.bytes == 0 && type->collation.bytes == 0) {
+            type->collation = tr_span_of_text("utf8mb4_bin");
+        }
+    }
+    if (base != NULL && strcmp(base, "float") == 0 && type->has_length && !type->has_scale) {
+        base = type->length > 24 ? "double" : "float"; /* FLOAT(p) */
+        type->has_length = false;
+    }
+    if (base != NULL && strcmp(base, "timestamp") == 0 && parser->event->timestamps_are_implicit &&
+        !column->is_null) {
+        column->column.is_nullable = false;
+    }
+    const struct text_base *text_base = base == NULL ? NULL : find_text_base(base);
+    if (text_base != NULL) {
+        base = resolve_text(parser, draft, column, text_base);
+    } else if (base != NULL && strcmp(base, "blob") == 0 && type->has_length && type->length > 0) {
+        base = sized_base(type->length, false);
+    } else if (base != NULL && strcmp(base, "varbinary") == 0 && type->length > VARCHAR_BYTES_MAX) {
+        base = sized_base(type->length, false);
+    }
+    ddl_write_type_text(parser, column, base);
+    parse_type_text(parser, column);
+    resolve_default(parser, column);
+}
+
+static const struct text_base *find_text_base(const char *base)
+{
+    for (size_t i = 0; i < sizeof(text_bases) / sizeof(text_bases[0]); i++) {
+        if (strcmp(text_bases[i].base, base) == 0) {
+            return &text_bases[i];
+        }
+    }
+    return NULL;
+}
+
+/* The smallest TEXT or BLOB that holds so many bytes. */
+static const char *sized_base(uint64_t bytes, bool is_text)
+{
+    const size_t size = bytes < 256 ? 0 : bytes < 65536 ? 1 : bytes < 16777216 ? 2 : 3;
+    return is_text ? sized_text_bases[size] : blob_bases[size];
+}
+
+/* Contract §9.5: the column's own, that of its collation, the table's. */
+static const char *resolve_text(struct ddl_parser *parser, const struct ddl_draft *draft,
+                                struct ddl_column *column, const struct text_base *text_base)
+{
+    struct ddl_type *type = &column->type;
+    struct tr_span charset = type->charset;
+    struct tr_span collation = type->collation;
+
+    if (type->is_byte) {
+        charset = tr_span_of_text("binary");
+    } else if (draft->converts) {
+        charset = draft->charset;
+    } else if (type->is_ascii) {
+        charset = tr_span_of_text("latin1");
+    } else if (type->is_unicode) {
+        charset = tr_span_of_text("ucs2");
+    } else if (type->entry->jdbc_type == -9 || type->entry->jdbc_type == -15) {
+        charset = tr_span_of_text("utf8mb3");
+    }
+    if (charset.bytes == 0 && collation.bytes == 0) {
+        charset = draft->charset;
+        collation = draft->collation;
+    }
+    ddl_resolve_charset(parser, &charset, &collation, draft->charset);
+    if (type->is_binary && type->collation.bytes == 0 && !tr_collation_is(charset, "binary")) {
+        char name[TR_COLLATION_BYTES_MAX];
+        (void)snprintf(name, sizeof(name), "%.*s_bin",
+                       (int)(charset.bytes < 32 ? charset.bytes : 32), (const char *)charset.data);
+        collation = tr_table_text(parser->scratch, tr_span_of_text(name));
+    }
+    if (tr_collation_is(charset, "binary") && text_base->binary_base != NULL) {
+        if (text_base->is_sized && type->has_length && type->length > 0) {
+            return sized_base(type->length, false);
+        }
+        return text_base->binary_base;
+    }
+    set_charset(parser, &column->column, charset, collation);
+    strip_options(&column->column);
+    const uint64_t bytes = (uint64_t)type->length * character_bytes(charset);
+    if (text_base->is_sized && type->has_length && type->length > 0) {
+        return sized_base(bytes, true);
+    }
+    if (strcmp(text_base->base, "varchar") == 0 && bytes > VARCHAR_BYTES_MAX) {
+        return sized_base(bytes, true);
+    }
+    return text_base->base;
+}
+
+static void set_charset(struct ddl_parser *parser, struct tr_column *column, struct tr_span charset,
+                        struct tr_span collation)
+{
+    column->charset_name = tr_table_text(parser->scratch, charset);
+    column->collation_name = tr_table_text(parser->scratch, collation);
+    column->charset = tr_column_charset(charset);
+}
+
+/* Blanks at the end of ENUM and SET members are not kept. */
+static void strip_options(struct tr_column *column)
+{
+    if (column->charset == TR_CHARSET_BINARY) {
+        return;
+    }
+    for (uint32_t i = 0; i < column->option_count; i++) {
+        struct tr_span *option = &column->options[i];
+        while (option->bytes > 0 && option->data[option->bytes - 1] == ' ') {
+            option->bytes--;
+        }
+    }
+}
+
+/* What Debezium keeps of the type; see struct tr_column. */
+static void write_declared(struct ddl_parser *parser, struct ddl_column *column)
+{
+    const struct ddl_type *type = &column->type;
+    char text[160];
+
+    (void)snprintf(text, sizeof(text), "%.*s%s%s%s",
+                   (int)(type->words.bytes < 100 ? type->words.bytes : 100),
+                   (const char *)type->words.data, type->is_binary ? " BINARY" : "",
+                   type->is_unsigned ? " UNSIGNED" : "", type->is_zerofill ? " ZEROFILL" : "");
+    column->column.declared_type = tr_table_text(parser->scratch, tr_span_of_text(text));
+    column->column.declared_length = type->length;
+    column->column.declared_scale = type->scale;
+    column->column.declares_length = type->has_length;
+    column->column.declares_scale = type->has_scale;
+    column->column.is_zerofill = type->is_zerofill;
+}
+
+static void parse_type_text(struct ddl_parser *parser, struct ddl_column *column)
+{
+    struct tr_error ignored;
+    const struct tr_span text = column->column.type_text;
+    if (text.bytes == 0) {
+        ddl_unknown(parser, "column without a type");
+        return;
+    }
+    if (tr_column_text_parse_type(parser->scratch, &column->column, text, &ignored) != TR_OK) {
+        ddl_unknown(parser, "members of an ENUM or SET column");
+    }
+}
+
+static void resolve_default(struct ddl_parser *parser, struct ddl_column *column)
+{
+    struct tr_column *own = &column->column;
+
+    if (own->is_generated || own->is_auto_increment) {
+        own->has_default = false;
+    }
+    if (!own->has_default || own->default_form != TR_LITERAL_HEX) {
+        return;
+    }
+    const bool is_number = own->charset_name.bytes == 0 && own->type != TR_COLUMN_BINARY &&
+                           own->type != TR_COLUMN_VARBINARY;
+    if (is_number || own->default_text.bytes < 3) {
+        return;
+    }
+    /* The hex text, 0x… without its last digit: as Debezium has it (contract §2.9). */
+    const struct tr_span text = own->default_text;
+    own->default_text = tr_table_text(parser->scratch, tr_span_of(text.data + 2, text.bytes - 3));
+}
+
+void ddl_convert_column(struct ddl_parser *parser, const struct ddl_draft *draft,
+                        struct ddl_column *column)
+{
+    struct tr_column *own = &column->column;
+    struct ddl_type *type = &column->type;
+    const uint32_t old_bytes = character_bytes(own->charset_name);
+    const char *base;
+    uint64_t characters = own->length;
+
+    if (own->charset_name.bytes == 0 || own->charset == TR_CHARSET_BINARY) {
+        return;
+    }
+    switch (own->type) {
+    case TR_COLUMN_CHAR:
+        base = "char";
+        break;
+    case TR_COLUMN_VARCHAR:
+        base = "varchar";
+        break;
+    case TR_COLUMN_TEXT:
+        base = NULL;
+        characters = own->length / old_bytes;
+        break;
+    case TR_COLUMN_ENUM:
+        base = "enum";
+        break;
+    case TR_COLUMN_SET:
+        base = "set";
+        break;
+    default:
+        return;
+    }
+    *type = (struct ddl_type){.length = own->length,
+                              .has_length = true,
+                              .is_compressed = tr_column_text_has(own->type_text, "compressed")};
+    const bool to_binary = tr_collation_is(draft->charset, "binary");
+    const uint64_t bytes = characters * character_bytes(draft->charset);
+    if (base == NULL || (own->type == TR_COLUMN_VARCHAR && bytes > VARCHAR_BYTES_MAX)) {
+        base = own->length == UINT32_MAX ? "longtext" : sized_base(bytes, true);
+    }
+    const struct text_base *text_base = find_text_base(base);
+    if (to_binary && text_base->binary_base != NULL) {
+        base = text_base->binary_base;
+        own->charset_name = (struct tr_span){0};
+        own->collation_name = (struct tr_span){0};
+        own->charset = TR_CHARSET_NONE;
+    } else {
+        set_charset(parser, own, draft->charset, draft->collation);
+    }
+    ddl_write_type_text(parser, column, base);
+    parse_type_text(parser, column);
+}
