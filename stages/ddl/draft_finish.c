@@ -30,11 +30,12 @@ struct tr_table *ddl_draft_finish(struct ddl_parser *parser, struct ddl_draft *d
             column->column.default_is_expression = column->set_default.default_is_expression;
             column->column.default_form = column->set_default.default_form;
             column->column.default_text = column->set_default.default_text;
+            column->column.has_default &= !column->column.is_auto_increment;
         }
         if (column->is_new) {
             if (draft->converts) { /* whatever the definition says */
-                column->type.charset = draft->charset;
-                column->type.collation = draft->collation;
+                column->type.charset = draft->convert_charset;
+                column->type.collation = draft->convert_collation;
             }
             ddl_resolve_column(parser, draft, column);
         } else if (draft->converts) {
@@ -106,6 +107,13 @@ static void resolve_charset(struct ddl_parser *parser, struct ddl_draft *draft)
     const struct tr_span inherited = ddl_model_database_collation(parser, draft->database);
     if (tr_collation_is(draft->charset, "default")) {
         draft->charset = tr_collation_charset(inherited);
+    }
+    if (tr_collation_is(draft->convert_charset, "default")) {
+        draft->convert_charset = tr_collation_charset(inherited);
+    }
+    if (draft->converts) {
+        ddl_resolve_charset(parser, &draft->convert_charset, &draft->convert_collation,
+                            tr_collation_charset(inherited));
     }
     if (draft->charset.bytes == 0 && draft->collation.bytes == 0) {
         draft->collation = inherited;

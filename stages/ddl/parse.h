@@ -108,7 +108,9 @@ struct ddl_draft {
     uint32_t placement_room;
     struct ddl_column **key; /* Debezium's key: kept by rules of its own (contract §1.7) */
     uint32_t key_count;
-    bool converts;           /* CONVERT TO CHARACTER SET */
+    bool converts; /* CONVERT TO CHARACTER SET, to: */
+    struct tr_span convert_charset;
+    struct tr_span convert_collation;
     bool has_charset_option; /* written in this statement */
     bool has_collation_option;
     bool is_alter; /* what an ALTER does to all columns is due */

@@ -400,13 +400,19 @@ static void parse_convert(struct alteration *alter)
         return;
     }
     (void)ddl_take_word(parser, "TO");
-    draft->converts = true;
-    draft->charset = (struct tr_span){0};
-    draft->collation = (struct tr_span){0};
-    if (!ddl_parse_table_option(parser, draft)) {
+    struct tr_span charset = {0};
+    struct tr_span collation = {0};
+    if (!ddl_parse_charset_option(parser, &charset, &collation)) {
         ddl_unknown(parser, "CONVERT TO");
     }
     if (ddl_at_word(parser, "COLLATE")) {
-        (void)ddl_parse_table_option(parser, draft);
+        (void)ddl_parse_charset_option(parser, &charset, &collation);
+    }
+    draft->converts = true;
+    draft->convert_charset = charset;
+    draft->convert_collation = collation;
+    if (!draft->has_charset_option && !draft->has_collation_option) { /* else that is the default */
+        draft->charset = charset;
+        draft->collation = collation;
     }
 }

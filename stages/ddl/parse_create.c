@@ -143,8 +143,9 @@ bool ddl_parse_key(struct ddl_parser *parser, struct ddl_draft *draft)
         return symbol.bytes > 0; /* CONSTRAINT of a kind that is not known */
     }
     const bool if_not_exists = ddl_take_if_exists(parser);
-    if (!ddl_at_mark(parser, '(') && !ddl_at_word(parser, "USING") &&
-        !ddl_at_word(parser, "TYPE")) {
+    next = ddl_peek(parser);
+    const bool is_type = ddl_at_word(parser, "TYPE") && tr_sql_is_name(&next);
+    if (!ddl_at_mark(parser, '(') && !ddl_at_word(parser, "USING") && !is_type) {
         (void)ddl_take_name(parser, &name);
     }
     skip_index_type(parser);

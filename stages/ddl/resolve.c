@@ -176,7 +176,7 @@ static const char *resolve_text(struct ddl_parser *parser, const struct ddl_draf
     if (type->is_byte) {
         charset = tr_span_of_text("binary");
     } else if (draft->converts) {
-        charset = draft->charset;
+        charset = draft->convert_charset;
     } else if (type->is_ascii) {
         charset = tr_span_of_text("latin1");
     } else if (type->is_unicode) {
@@ -216,8 +216,11 @@ static const char *resolve_text(struct ddl_parser *parser, const struct ddl_draf
 static void set_charset(struct ddl_parser *parser, struct tr_column *column, struct tr_span charset,
                         struct tr_span collation)
 {
-    column->charset_name = tr_table_text(parser->scratch, charset);
-    column->collation_name = tr_table_text(parser->scratch, collation);
+    const bool is_shown = !tr_collation_is(charset, "binary") ||
+                          ddl_model_options(parser->model)->flavor == TR_FLAVOR_MARIADB;
+    column->charset_name = tr_table_text(parser->scratch, is_shown ? charset : (struct tr_span){0});
+    column->collation_name =
+        tr_table_text(parser->scratch, is_shown ? collation : (struct tr_span){0});
     column->charset = tr_column_charset(charset);
 }
 
@@ -321,8 +324,8 @@ void ddl_convert_column(struct ddl_parser *parser, const struct ddl_draft *draft
     *type = (struct ddl_type){.length = own->length,
                               .has_length = true,
                               .is_compressed = tr_column_text_has(own->type_text, "compressed")};
-    const bool to_binary = tr_collation_is(draft->charset, "binary");
-    const uint64_t bytes = characters * character_bytes(draft->charset);
+    const bool to_binary = tr_collation_is(draft->convert_charset, "binary");
+    const uint64_t bytes = characters * character_bytes(draft->convert_charset);
     if (base == NULL || (own->type == TR_COLUMN_VARCHAR && bytes > VARCHAR_BYTES_MAX)) {
         base = own->length == UINT32_MAX ? "longtext" : sized_base(bytes, true);
     }
@@ -333,7 +336,7 @@ void ddl_convert_column(struct ddl_parser *parser, const struct ddl_draft *draft
         own->collation_name = (struct tr_span){0};
         own->charset = TR_CHARSET_NONE;
     } else {
-        set_charset(parser, own, draft->charset, draft->collation);
+        set_charset(parser, own, draft->convert_charset, draft->convert_collation);
     }
     ddl_write_type_text(parser, column, base);
     parse_type_text(parser, column);

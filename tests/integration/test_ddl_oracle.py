@@ -126,7 +126,8 @@ def same_default(ours, theirs, row, flavor):
         shown = bytes.fromhex(theirs[2:]).decode("latin1") if theirs.startswith("0x") else theirs
         return shown.rstrip("\0") == unescape(ours).rstrip("\0")
     a, b = number_of(ours), number_of(theirs)
-    return unescape(ours).rstrip(" ") == theirs.rstrip(" ") or (a is not None and a == b)
+    under_no_escapes = ours.replace("''", "'").replace('""', '"')
+    return theirs.rstrip(" ") in (unescape(ours).rstrip(" "), under_no_escapes.rstrip(" ")) or (a is not None and a == b)
 
 
 def is_shown_as_expression(row, flavor):
