@@ -393,15 +393,18 @@ def wait_delivered(server, engine, kinesis, quiet_seconds=0.3):
     """Until the server has sent its whole log, the engine has nothing left to do, and no record came for a while."""
     last = [None, 0.0]
 
-    def is_quiet():
+    def all_sent():
         states = [row[6] or "" for row in server.rows("SHOW PROCESSLIST") if row[4].startswith("Binlog Dump")]
-        if not states or not all("has sent all binlog" in s for s in states) or engine.health() != "idle":
-            last[0] = None
-            return False
-        count = kinesis.report()["records"]
-        if count != last[0]:
+        return bool(states) and all("has sent all binlog" in state for state in states)
+
+    def is_quiet():
+        count = kinesis.report()["records"] if engine.health() == "idle" else None
+        if count is None or count != last[0]:
             last[:] = [count, time.monotonic()]
-        return time.monotonic() - last[1] >= quiet_seconds
+        if count is None or time.monotonic() - last[1] < quiet_seconds:
+            return False
+        last[0] = None  # asked once per quiet time: a client is started for it
+        return all_sent()
     wait_for("all is delivered", is_quiet, process=engine.process)
 
 

@@ -301,9 +301,17 @@ class EngineCases:
         self.stop_well(engine)
 
     def test_stop_and_kill_in_a_transaction_of_a_million_rows(self):
+        self.stop_and_kill_in_a_transaction(BIG_ROWS)
+
+    def test_kills_in_a_compressed_transaction(self):
+        """Compressed it is so small that all of it is read at once, and an orderly stop would deliver all of it."""
+        self.compress(True)
+        self.addCleanup(self.compress, False)
+        self.stop_and_kill_in_a_transaction(BIG_ROWS // 2, is_stopped=False)
+
+    def stop_and_kill_in_a_transaction(self, rows, is_stopped=True):
         self.make_counters()
         engine = self.engine(**{"debezium.source.offset.flush.interval.ms": "100"}).start()
-        rows = BIG_ROWS
         step = rows // 100  # a hundred events, of which no two fit in a unit
         numbers = [f"SELECT id + {start}, 1, 'row' FROM shop.numbers" for start in range(0, rows, step)]
         self.server.sql("CREATE TABLE shop.numbers (id INT PRIMARY KEY); INSERT INTO shop.numbers VALUES "
@@ -314,13 +322,17 @@ class EngineCases:
         def reach(share):
             wait_for("progress", lambda: self.kinesis.count(STREAM) >= rows * share, process=engine.process)
         reach(0.1)
-        self.stop_well(engine)
-        self.assertLess(self.kinesis.count(STREAM), rows, "stopped within the transaction")
+        if is_stopped:
+            self.stop_well(engine)
+        else:
+            engine.kill()
+        self.assertLess(self.kinesis.count(STREAM), rows, "ended within the transaction")
         engine.start()
         reach(0.4)
         engine.kill()
         report = self.kinesis.report()
-        self.assertEqual(0, report["duplicates"], "an orderly stop repeats nothing")
+        if is_stopped:
+            self.assertEqual(0, report["duplicates"], "an orderly stop repeats nothing")
         self.assertLess(report["keys"], rows, "killed within the transaction")
         engine.start()
         wait_delivered(self.server, engine, self.kinesis)

@@ -263,6 +263,21 @@ class Sink(WithServer):
         url = f"http://127.0.0.1:{free_port()}"
         self.check_start(SINK_LINK, url.split("//")[1], **{"debezium.sink.kinesis.endpoint": url})
 
+    def test_certificate_of_the_endpoint_is_checked(self):
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+                        "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", f"{self.workdir}/key.pem",
+                        "-out", f"{self.workdir}/cert.pem"], check=True, capture_output=True)
+        self.kinesis.stop()
+        tls_port = free_port()
+        self.kinesis.options += ["--tls-port", str(tls_port), "--cert", f"{self.workdir}/cert.pem", "--key", f"{self.workdir}/key.pem"]
+        self.kinesis.start()
+        url = {"debezium.sink.kinesis.endpoint": f"https://127.0.0.1:{tls_port}"}
+        self.check_start(SINK_LINK, f"127.0.0.1:{tls_port}", "certificate", **url)
+        good = self.engine(**url, **{"tailrace.sink.tls.ca": f"{self.workdir}/cert.pem"}).start()
+        self.server.sql("INSERT INTO shop.t VALUES (1,1)")
+        self.kinesis.wait_records("p.shop.t", 1, process=good.process)
+        self.assertEqual(0, good.stop())
+
     def test_unknown_reactor_names_the_choices(self):
         self.check_start(CONFIG, "tailrace.reactor", "kqueue", "epoll", **{"tailrace.reactor": "kqueue"})
 
