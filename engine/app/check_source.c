@@ -128,7 +128,8 @@ static void report_need(struct tr_check *check, enum tr_server_need need, const 
                            or_absent(facts->binlog_row_image));
         break;
     case TR_NEED_WHOLE_JSON:
-        tr_check_report_ok(report, name, "binlog_row_value_options is empty");
+        tr_check_report_ok(report, name, "binlog_row_value_options = '%s'",
+                           facts->binlog_row_value_options);
         break;
     case TR_NEED_OWN_SERVER_ID:
         break; /* said with the replicas */

@@ -46,7 +46,10 @@ enum tr_code tr_decode_init(struct tr_decode *decode, uint64_t row_bytes_max, st
     if (decode->piece == NULL) {
         return err->code;
     }
-    return tr_deflate_open(&decode->unpack.deflate, err);
+    if (tr_deflate_open(&decode->unpack.deflate, err) != TR_OK) {
+        return err->code;
+    }
+    return tr_partial_init(&decode->partial, err);
 }
 
 void tr_decode_deinit(struct tr_decode *decode)
@@ -55,6 +58,7 @@ void tr_decode_deinit(struct tr_decode *decode)
         tr_memory_unmap(decode->piece, decode->piece_room_bytes);
     }
     tr_deflate_close(decode->unpack.deflate);
+    tr_partial_deinit(&decode->partial);
     *decode = (struct tr_decode){0};
 }
 
@@ -129,14 +133,6 @@ static enum tr_code read_post_header(struct tr_decode *decode, struct tr_span ev
     const uint32_t column_count = decode->row.plan->column_count;
     struct tr_cursor cursor = tr_cursor_of(event);
 
-    if (item->event_type == PARTIAL_UPDATE_ROWS) {
-        return TR_FAIL(
-            err, TR_ERR_UNSUPPORTED, TR_STOP,
-            FORMAT_PLACE
-            " is a partial JSON update: set binlog_row_value_options='' on the server and "
-            "restart after the last such event, or exclude the table",
-            PLACE(decode));
-    }
     (void)tr_cursor_take(&cursor, EVENT_HEADER_BYTES + 6 + 2); /* header, table id, flags */
     if (item->event_type >= FIRST_V2_EVENT) {
         const uint16_t extra_bytes = tr_cursor_u16(&cursor); /* counts itself */
@@ -151,20 +147,10 @@ static enum tr_code read_post_header(struct tr_decode *decode, struct tr_span ev
                        "rows; restart after the last change of the table, or exclude it",
                        PLACE(decode), event_columns, column_count);
     }
-    for (uint32_t bitmap = 0; bitmap < (item->op == TR_ROW_UPDATE ? 2u : 1u); bitmap++) {
-        const uint8_t *present = tr_cursor_take(&cursor, (column_count + 7) / 8);
-        for (uint32_t i = 0; present != NULL && i < column_count; i++) {
-            if ((present[i >> 3] >> (i & 7) & 1) == 0) {
-                const struct tr_span name = item->schema->table->columns[i].name;
-                return TR_FAIL(
-                    err, TR_ERR_UNSUPPORTED, TR_STOP,
-                    FORMAT_PLACE
-                    " lacks column %.*s: want binlog_row_image=FULL on the server and in every "
-                    "session (MariaDB 11.8 leaves generated columns out even then: exclude the "
-                    "table)",
-                    PLACE(decode), (int)name.bytes, (const char *)name.data);
-            }
-        }
+    const uint32_t image_count = item->op == TR_ROW_UPDATE ? 2 : 1;
+    const uint8_t *present[2] = {NULL, NULL};
+    for (uint32_t image = 0; image < image_count; image++) {
+        present[image] = tr_cursor_take(&cursor, (column_count + 7) / 8);
     }
     if (cursor.failed) {
         return TR_FAIL(err, TR_ERR_PROTOCOL, TR_STOP,
@@ -172,6 +158,10 @@ static enum tr_code read_post_header(struct tr_decode *decode, struct tr_span ev
                        " ends inside its header (%zu bytes): the binary log is damaged",
                        PLACE(decode), event.bytes);
     }
+    decode->row.run.partial = tr_partial_begin(&decode->partial, column_count, present, image_count,
+                                               item->event_type == PARTIAL_UPDATE_ROWS)
+                                  ? &decode->partial
+                                  : NULL;
     decode->row.run.in = cursor.at;
     decode->row.run.in_end = cursor.end;
     return TR_OK;

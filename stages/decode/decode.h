@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "engine/error.h"
+#include "stages/decode/partial.h"
 #include "stages/decode/row.h"
 #include "stages/fragment.h"
 #include "stages/unit.h"
@@ -43,6 +44,7 @@ struct tr_decode {
     size_t piece_room_bytes;
     size_t piece_used_bytes;
     uint64_t piece_event_bytes; /* of the whole event; 0 = none is being gathered */
+    struct tr_partial partial;  /* of the open item, where its images are not whole */
     struct tr_unpack unpack;    /* owns its decompressor */
     uint64_t rows_total;        /* rows written since init */
     struct {

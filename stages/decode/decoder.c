@@ -221,8 +221,11 @@ static void count_rows(struct tr_decoder *decoder)
     if (decoder->options.metrics != NULL) {
         tr_metric_add(decoder->options.metrics, TR_METRIC_ROWS,
                       decoder->decode.rows_total - decoder->rows_counted);
+        tr_metric_add(decoder->options.metrics, TR_METRIC_VALUES_UNAVAILABLE,
+                      decoder->decode.partial.unavailable_total - decoder->unavailable_counted);
     }
     decoder->rows_counted = decoder->decode.rows_total;
+    decoder->unavailable_counted = decoder->decode.partial.unavailable_total;
 }
 
 /* One run of the unit at hand; false when a fragment is missing. */

@@ -67,7 +67,8 @@ struct tr_decoder {
     struct tr_fragment *jumbo;    /* likewise, when the next row needs one */
     bool needs_jumbo;
     bool is_failed;
-    uint64_t rows_counted; /* rows of decode.rows_total that the metric has */
+    uint64_t rows_counted;        /* rows of decode.rows_total that the metric has */
+    uint64_t unavailable_counted; /* likewise of decode.partial.unavailable_total */
     struct tr_error error;
 };
 

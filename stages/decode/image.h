@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * One row image (null bitmap and values, all columns present) as a JSON object, in one pass.
+ * One row image (null bitmap and values) as a JSON object, in one pass; where columns may be
+ * missing, by way of partial.h.
  *
  * The caller has made sure of plan->image_bytes_max bytes behind the end of the limit's reserve:
  * names, nulls and values of fixed length are written without a look at the room; only what has no
@@ -26,14 +27,17 @@ struct tr_image_key {
     uint32_t bytes[TR_PLAN_KEY_COLUMNS_MAX];
 };
 
+struct tr_partial;
+
 struct tr_image_run {
     const struct tr_plan *plan;
     const uint8_t *in;     /* next byte of the event; moved past the image */
     const uint8_t *in_end; /* TR_IMAGE_OVERREAD_BYTES behind it are readable */
     const uint8_t *limit;
-    struct tr_unpack *unpack; /* borrowed: for COMPRESSED columns */
-    uint32_t bad_column;      /* after BAD: where; column_count = the null bitmap */
-    const char *bad_reason;   /* after BAD: what is wrong with it */
+    struct tr_partial *partial; /* borrowed: the event's images are not whole; else NULL */
+    struct tr_unpack *unpack;   /* borrowed: for COMPRESSED columns */
+    uint32_t bad_column;        /* after BAD: where; column_count = the null bitmap */
+    const char *bad_reason;     /* after BAD: what is wrong with it */
 };
 
 /*

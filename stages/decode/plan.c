@@ -238,6 +238,7 @@ void tr_plan_close(struct tr_plan *plan)
     tr_plan_text_deinit(&plan->text);
     free(plan->columns);
     free(plan->column_options);
+    free(plan->unavailable);
     free(plan->key_columns);
     free(plan);
 }
@@ -245,7 +246,8 @@ void tr_plan_close(struct tr_plan *plan)
 size_t tr_plan_memory_bytes(const struct tr_plan *plan)
 {
     const struct tr_table *table = plan->schema->table;
-    size_t bytes = sizeof(*plan) + plan->text.room + plan->column_count * sizeof(*plan->columns) +
+    size_t bytes = sizeof(*plan) + plan->text.room +
+                   plan->column_count * (sizeof(*plan->columns) + sizeof(*plan->unavailable)) +
                    (plan->key_count + 1) * sizeof(*plan->key_columns) +
                    sizeof(*plan->column_options);
 

@@ -25,13 +25,16 @@ struct tr_encode_options {
     bool value_schemas;
     bool tombstones_on_delete;
     bool enable_time_adjuster;
-    uint32_t skipped_ops;       /* bit 1 << enum tr_row_op */
-    bool envelope_ts_is_source; /* tailrace.envelope.ts=source */
-    bool gtid_mode;             /* MySQL with gtid_mode=ON: source.ts_* is the commit time */
-    uint64_t row_bytes_max;     /* tailrace.row.max.bytes */
-    uint64_t record_bytes_max;  /* sink's record limit */
-    bool lenient;               /* `tailrace decode`: unknown names and signs are acceptable */
+    struct tr_span unavailable_value; /* unavailable.value.placeholder; empty: the default */
+    uint32_t skipped_ops;             /* bit 1 << enum tr_row_op */
+    bool envelope_ts_is_source;       /* tailrace.envelope.ts=source */
+    bool gtid_mode;                   /* MySQL with gtid_mode=ON: source.ts_* is the commit time */
+    uint64_t row_bytes_max;           /* tailrace.row.max.bytes */
+    uint64_t record_bytes_max;        /* sink's record limit */
+    bool lenient; /* `tailrace decode`: unknown names and signs are acceptable */
 };
+
+#define TR_UNAVAILABLE_VALUE "__debezium_unavailable_value"
 
 struct tr_plan;
 

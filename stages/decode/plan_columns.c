@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "engine/cover.h"
 #include "stages/decode/plan_layout.h"
 #include "stages/decode/temporal.h"
 #include "stages/schema/table_map.h"
+
+#define UNAVAILABLE_BYTES_MAX 1024 /* of unavailable.value.placeholder, from hex digits */
 
 /* One column under construction. */
 struct build {
@@ -362,6 +365,59 @@ static void add_literals(struct tr_plan *plan, const struct build *build, bool i
     to->null_bytes = (uint32_t)(text->used - to->null_at);
 }
 
+static uint8_t hex_value(uint8_t c)
+{
+    return (uint8_t)(c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10);
+}
+
+/* The placeholder's bytes: as it is, or from hex digits behind `hex:`. Appended and taken away. */
+static struct tr_span unavailable_bytes(struct tr_plan *plan, uint8_t *room, size_t room_bytes)
+{
+    struct tr_span text = plan->options.unavailable_value;
+    size_t bytes = 0;
+
+    if (text.bytes == 0) {
+        return tr_span_of_text(TR_UNAVAILABLE_VALUE);
+    }
+    if (text.bytes < 4 || memcmp(text.data, "hex:", 4) != 0) {
+        return text;
+    }
+    for (size_t i = 4; i + 1 < text.bytes && bytes < room_bytes; i += 2) {
+        room[bytes++] = (uint8_t)(hex_value(text.data[i]) << 4 | hex_value(text.data[i + 1]));
+    }
+    return tr_span_of(room, bytes);
+}
+
+/*
+ * What stands for a column that the row images lack: the placeholder for TEXT, BLOB and JSON, which
+ * NOBLOB leaves out (contract §2.11). Generated columns, which MariaDB 11.8 leaves out: likewise
+ * where they hold text or bytes, else null where they may be null. Nothing else may be missing.
+ */
+static struct tr_plan_literal add_unavailable(struct tr_plan *plan, const struct build *build)
+{
+    const struct tr_column *column = build->column;
+    struct tr_plan_text *text = &plan->text;
+    uint8_t room[UNAVAILABLE_BYTES_MAX];
+    const struct tr_span value = unavailable_bytes(plan, room, sizeof(room));
+    const size_t at = text->used;
+    const bool is_large = column->type == TR_COLUMN_TEXT || column->type == TR_COLUMN_BLOB ||
+                          column->type == TR_COLUMN_JSON;
+
+    if (plan->options.lenient) {
+        tr_plan_text_add_quoted(text, value);
+    } else if (is_large || column->is_generated) {
+        if (is_text(column) || column->type == TR_COLUMN_JSON) {
+            tr_plan_text_add_quoted(text, value);
+        } else if (column->type == TR_COLUMN_BLOB || column->type == TR_COLUMN_BINARY ||
+                   column->type == TR_COLUMN_VARBINARY) {
+            tr_plan_text_add_base64(text, value.data, value.bytes);
+        } else if (column->is_nullable) {
+            tr_plan_text_add(text, "null");
+        }
+    }
+    return (struct tr_plan_literal){(uint32_t)at, (uint32_t)(text->used - at)};
+}
+
 enum tr_code tr_plan_build_columns(struct tr_plan *plan, struct tr_error *err)
 {
     const struct tr_table *table = plan->schema->table;
@@ -374,7 +430,8 @@ enum tr_code tr_plan_build_columns(struct tr_plan *plan, struct tr_error *err)
     plan->column_count = table->column_count;
     plan->columns = calloc(plan->column_count, sizeof(*plan->columns));
     plan->column_options = calloc((size_t)option_count + 1, sizeof(*plan->column_options));
-    if (plan->columns == NULL || plan->column_options == NULL) {
+    plan->unavailable = calloc(plan->column_count, sizeof(*plan->unavailable));
+    if (plan->columns == NULL || plan->column_options == NULL || plan->unavailable == NULL) {
         return TR_FAIL(err, TR_ERR_SYSTEM, TR_STOP,
                        "encoder plan: no memory for %" PRIu32 " columns: add memory",
                        plan->column_count);
@@ -395,9 +452,12 @@ enum tr_code tr_plan_build_columns(struct tr_plan *plan, struct tr_error *err)
         if (build.to->op == TR_OP_ENUM || build.to->op == TR_OP_SET) {
             add_options(plan, &build, &next_option);
         }
-        const uint32_t value_bytes = build.to->null_bytes > TR_PLAN_VALUE_BYTES_MAX
-                                         ? build.to->null_bytes
-                                         : TR_PLAN_VALUE_BYTES_MAX;
+        plan->unavailable[i] = add_unavailable(plan, &build);
+        uint32_t value_bytes = build.to->null_bytes > TR_PLAN_VALUE_BYTES_MAX
+                                   ? build.to->null_bytes
+                                   : TR_PLAN_VALUE_BYTES_MAX;
+        value_bytes =
+            plan->unavailable[i].bytes > value_bytes ? plan->unavailable[i].bytes : value_bytes;
         plan->image_bytes_max += build.to->name_bytes + value_bytes;
     }
     return TR_OK;

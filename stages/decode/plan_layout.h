@@ -70,16 +70,21 @@ struct tr_plan_literal {
     uint32_t bytes;
 };
 
+/* Small on purpose: a row reads all of them. */
 struct tr_plan_column {
     uint8_t op;           /* enum tr_column_op */
     uint8_t prefix_bytes; /* length prefix, or bytes of an ENUM's or SET's number */
-    uint8_t fsp;          /* declared fraction digits */
-    uint8_t key_slot;     /* 1-based place in the key; 0 = not in it */
-    uint8_t is_micros;    /* DATETIME: µs instead of ms */
-    uint8_t charset;      /* enum tr_charset of TR_OP_TEXT_CHARSET */
-    uint8_t packed_op;    /* enum tr_column_op inside of TR_OP_COMPRESSED */
-    uint16_t wire_bytes;  /* of the value; 0 = variable, behind a length prefix */
-    uint16_t full_bytes;  /* BINARY, UUID: length with the zeros that the log leaves out */
+    union {
+        uint8_t fsp;     /* temporals: declared fraction digits */
+        uint8_t charset; /* enum tr_charset of TR_OP_TEXT_CHARSET */
+    };
+    uint8_t key_slot; /* 1-based place in the key; 0 = not in it */
+    union {
+        uint8_t is_micros; /* DATETIME: µs instead of ms */
+        uint8_t packed_op; /* enum tr_column_op inside of TR_OP_COMPRESSED */
+    };
+    uint16_t wire_bytes; /* of the value; 0 = variable, behind a length prefix */
+    uint16_t full_bytes; /* BINARY: length with the zeros that the log leaves out */
     uint16_t name_bytes;
     uint32_t name_at; /* `{"a":` of the first column, `,"b":` of the others */
     uint32_t null_at; /* what is printed for NULL and for zero dates */
@@ -99,6 +104,8 @@ struct tr_plan {
     struct tr_plan_text text;
     struct tr_plan_column *columns;         /* owns; column_count */
     struct tr_plan_literal *column_options; /* owns; all ENUM and SET members */
+    struct tr_plan_literal *unavailable;    /* owns; column_count: what stands for a value that the
+                                               images lack; empty = nothing may */
     struct tr_plan_key_column *key_columns; /* owns; key_count, in key order */
     uint32_t column_count;
     uint32_t key_count;

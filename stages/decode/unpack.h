@@ -18,7 +18,7 @@ struct tr_unpack {
     struct tr_deflate *deflate; /* borrowed */
     uint8_t *scratch;           /* borrowed: until the next value */
     size_t scratch_bytes;
-    size_t used_bytes; /* out: the longest value there since it was set to 0 */
+    size_t used_bytes; /* out: about what was written there since it was set to 0 */
 };
 
 /* The value inside `stored`; it lies there or in the scratch, readable for TR_IMAGE_OVERREAD_BYTES

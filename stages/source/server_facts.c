@@ -126,20 +126,25 @@ static enum tr_code check_settings(const struct tr_server_facts *facts, enum tr_
                        "configuration too, and let writers reconnect",
                        facts->binlog_format);
     }
+    /* NOBLOB and FULL_NODUP leave out only what can be filled from the image before or marked. */
     if (need == TR_NEED_ROW_IMAGE && facts->binlog_row_image[0] != '\0' &&
-        !is_text(facts->binlog_row_image, "FULL")) {
-        return TR_FAIL(err, TR_ERR_SOURCE_SETUP, TR_STOP,
-                       "binlog_row_image = %s: want FULL; run SET GLOBAL binlog_row_image = "
-                       "'FULL', set it in the "
-                       "server's configuration too, and let writers reconnect",
-                       facts->binlog_row_image);
+        !is_text(facts->binlog_row_image, "FULL") && !is_text(facts->binlog_row_image, "NOBLOB") &&
+        !is_text(facts->binlog_row_image, "FULL_NODUP")) {
+        return TR_FAIL(
+            err, TR_ERR_SOURCE_SETUP, TR_STOP,
+            "binlog_row_image = %s: its rows cannot be made whole; want FULL (or NOBLOB, "
+            "FULL_NODUP); run SET GLOBAL binlog_row_image = 'FULL', set it in the "
+            "server's configuration too, and let writers reconnect",
+            facts->binlog_row_image);
     }
-    if (need == TR_NEED_WHOLE_JSON && facts->binlog_row_value_options[0] != '\0') {
+    if (need == TR_NEED_WHOLE_JSON && facts->binlog_row_value_options[0] != '\0' &&
+        is_text(facts->binlog_row_image, "NOBLOB")) {
         return TR_FAIL(err, TR_ERR_SOURCE_SETUP, TR_STOP,
-                       "binlog_row_value_options = %s: partial JSON updates are not supported yet; "
-                       "run SET GLOBAL "
-                       "binlog_row_value_options = '', and let writers reconnect",
-                       facts->binlog_row_value_options);
+                       "binlog_row_value_options = %s with binlog_row_image = %s: partial JSON "
+                       "updates need the whole document before them; run SET GLOBAL "
+                       "binlog_row_image = 'FULL', or set binlog_row_value_options = '', and let "
+                       "writers reconnect",
+                       facts->binlog_row_value_options, facts->binlog_row_image);
     }
     return TR_OK;
 }

@@ -390,10 +390,12 @@ class MySql(Common, Case):
     more_types = ", m1 VECTOR(3), m2 GEOMETRYCOLLECTION"
     gone_name = "state.resume"
 
-    def test_tls_in_use_is_shown_and_partial_json_refused(self):
+    def test_tls_in_use_is_shown_and_partial_json_without_documents_refused(self):
         self.one(self.check(), "source.tls", "ok", "TLS")
-        self.addCleanup(self.server.sql, "SET GLOBAL binlog_row_value_options=''")
+        self.addCleanup(self.server.sql, "SET GLOBAL binlog_row_value_options='', GLOBAL binlog_row_image='FULL'")
         self.server.sql("SET GLOBAL binlog_row_value_options='PARTIAL_JSON'")
+        self.one(self.check(), "source.row_json", "ok", "PARTIAL_JSON")
+        self.server.sql("SET GLOBAL binlog_row_image='NOBLOB'")
         self.mend(self.one(self.check(want=SETUP), "source.row_json", "fail", "PARTIAL_JSON"))
         self.one(self.check(), "source.row_json", "ok")
 

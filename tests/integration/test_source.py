@@ -429,12 +429,12 @@ class MySql(MariaDb):
                 self.assertEqual(answer.code, 0, answer.out)
                 self.assertNotEqual(answer.value("tls"), "none")
 
-    def test_partial_json_is_refused_with_the_statement(self):
-        self.server.sql("SET GLOBAL binlog_row_value_options = 'PARTIAL_JSON'")
+    def test_partial_json_without_documents_is_refused_with_the_statement(self):
+        self.server.sql("SET GLOBAL binlog_row_value_options = 'PARTIAL_JSON', GLOBAL binlog_row_image = 'NOBLOB'")
         try:
-            self.assert_error(self.run_probe("facts"), "setup", "SET GLOBAL binlog_row_value_options = ''")
+            self.assert_error(self.run_probe("facts"), "setup", "SET GLOBAL binlog_row_image = 'FULL'")
         finally:
-            self.server.sql("SET GLOBAL binlog_row_value_options = ''")
+            self.server.sql("SET GLOBAL binlog_row_value_options = '', GLOBAL binlog_row_image = 'FULL'")
 
     def test_a_gtid_position_on_a_server_without_gtids_is_gone(self):
         at = self.position()

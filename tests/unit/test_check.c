@@ -158,7 +158,9 @@ static void check_fake_tables(void)
 {
     const struct tr_filter_options filter = {0};
     struct tr_start *start = &check.start;
-    config = (struct tr_config){.topic_prefix = "p", .topic_delimiter = "."};
+    config = (struct tr_config){.topic_prefix = "p",
+                                .topic_delimiter = ".",
+                                .unavailable_value_placeholder = "unavailable"};
     open_report(false);
     start->config = &config;
     start->query.port = (struct tr_query_port){

@@ -481,14 +481,8 @@ static void images_and_events_that_are_not_understood_are_refused_by_name(void *
 
     open_hand(tape, &plain_options, 1);
     begin_event(30);
-    maker.event[30] = 0x01; /* v is absent */
-    maker.event[maker.bytes++] = 0;
-    expect_refusal(tape, TR_ERR_UNSUPPORTED, "lacks column v: want binlog_row_image=FULL");
-    begin_event(30);
     maker.event[29] = 3;
     expect_refusal(tape, TR_ERR_SCHEMA, "has 3 columns, the schema 2");
-    begin_event(39);
-    expect_refusal(tape, TR_ERR_UNSUPPORTED, "binlog_row_value_options=''");
     begin_event(30);
     maker.event[27] = 1; /* less than its own two bytes */
     expect_refusal(tape, TR_ERR_PROTOCOL, "ends inside its header");

@@ -160,6 +160,7 @@ static void each_failed_check_names_what_mends_it(void **state)
     memcpy(bad[1].binlog_format, "MIXED", 6);
     memcpy(bad[2].binlog_row_image, "MINIMAL", 8);
     memcpy(bad[3].binlog_row_value_options, "PARTIAL_JSON", 13);
+    memcpy(bad[3].binlog_row_image, "NOBLOB", 7);
     bad[4].server_id = 8;
     bad[5].can_replicate = false;
     const struct {
@@ -169,13 +170,21 @@ static void each_failed_check_names_what_mends_it(void **state)
         {TR_ERR_SOURCE_SETUP, "--log-bin"},
         {TR_ERR_SOURCE_SETUP, "SET GLOBAL binlog_format = 'ROW'"},
         {TR_ERR_SOURCE_SETUP, "SET GLOBAL binlog_row_image = 'FULL'"},
-        {TR_ERR_SOURCE_SETUP, "SET GLOBAL binlog_row_value_options = ''"},
+        {TR_ERR_SOURCE_SETUP, "SET GLOBAL binlog_row_image = 'FULL', or set"},
         {TR_ERR_SOURCE_CLASH, "database.server.id = 8"},
         {TR_ERR_SOURCE_AUTH, "GRANT REPLICATION SLAVE ON *.* TO"},
     };
     struct tr_error err;
 
     assert_int_equal(tr_server_facts_check(&good, 8, &err), TR_OK);
+    struct tr_server_facts also_good = good;
+    memcpy(also_good.binlog_row_value_options, "PARTIAL_JSON", 13);
+    assert_int_equal(tr_server_facts_check(&also_good, 8, &err), TR_OK);
+    also_good = good;
+    memcpy(also_good.binlog_row_image, "NOBLOB", 7);
+    assert_int_equal(tr_server_facts_check(&also_good, 8, &err), TR_OK);
+    memcpy(also_good.binlog_row_image, "FULL_NODUP", 11);
+    assert_int_equal(tr_server_facts_check(&also_good, 8, &err), TR_OK);
     for (size_t i = 0; i < 6; i++) {
         assert_int_equal(tr_server_facts_check(&bad[i], 8, &err), wanted[i].code);
         assert_int_equal(err.remedy, TR_STOP);
