@@ -196,7 +196,7 @@ def start_mariadb(datadir, port, options=()):
             raise ServerError("mariadb-install-db: " + done.stderr.decode(errors="replace"))
     server = Server("mariadb", datadir, port)
     # A tmpdir of its own: a server that starts removes the temporary tables it finds there, other servers' too.
-    tmpdir = os.path.join(datadir, ".tmp")  # with the point: no database
+    tmpdir = datadir.rstrip("/") + "-tmp"  # beside it: a folder inside would be listed as a database
     os.makedirs(tmpdir, exist_ok=True)
     command = ["mariadbd", "--no-defaults", "--user=root", "--datadir=" + datadir, "--socket=" + server.socket,
                f"--port={port}", "--bind-address=127.0.0.1", "--tmpdir=" + tmpdir,
@@ -265,6 +265,7 @@ def stop(datadir):
 def remove(datadir):
     """Deletes a stopped server's data."""
     shutil.rmtree(datadir, ignore_errors=True)
+    shutil.rmtree(datadir.rstrip("/") + "-tmp", ignore_errors=True)
     if mysql_is_here():
         shutil.rmtree(mysql_datadir(datadir), ignore_errors=True)
 
