@@ -33,7 +33,7 @@ struct tr_table *ddl_draft_finish(struct ddl_parser *parser, struct ddl_draft *d
             column->column.has_default &= !column->column.is_auto_increment;
         }
         if (column->is_new) {
-            if (draft->converts) { /* whatever the definition says */
+            if (draft->converts && !tr_collation_is(column->type.charset, "binary")) {
                 column->type.charset = draft->convert_charset;
                 column->type.collation = draft->convert_collation;
             }

@@ -175,8 +175,8 @@ static const char *resolve_text(struct ddl_parser *parser, const struct ddl_draf
 
     if (type->is_byte) {
         charset = tr_span_of_text("binary");
-    } else if (draft->converts) {
-        charset = draft->convert_charset;
+    } else if (draft->converts && !tr_collation_is(charset, "binary")) {
+        charset = draft->convert_charset; /* whatever the definition says */
     } else if (type->is_ascii) {
         charset = tr_span_of_text("latin1");
     } else if (type->is_unicode) {

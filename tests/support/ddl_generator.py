@@ -193,6 +193,11 @@ class Generator:
             return [expression] if self.is_mysql or self.chance(0.6) else [self.pick(["uuid()", "concat('a','b')", "abs(-1)", "curdate()"])]
         return self.pick(choices[kind])
 
+    def set_default(self, kind):
+        """For ALTER COLUMN SET DEFAULT: literals only, MySQL does not keep every expression there."""
+        default = self.default(kind) or ["1"]
+        return ["1"] if default[0].startswith("(") else default
+
     def column(self, table=None, allow_key=True):
         """(name, parts)"""
         name = self.fresh_name()
@@ -394,7 +399,7 @@ class Generator:
                 row[3], "int" if "int" in row[3] else None)
             if kind is None:
                 return ["ALTER"] + word + [column, "DROP", "DEFAULT"]
-            return ["ALTER"] + word + [column] + (["DROP", "DEFAULT"] if self.chance(0.3) else ["SET", "DEFAULT"] + (self.default(kind) or ["1"]))
+            return ["ALTER"] + word + [column] + (["DROP", "DEFAULT"] if self.chance(0.3) else ["SET", "DEFAULT"] + self.set_default(kind))
         if roll < 0.74 and self.is_mysql:
             return ["ALTER"] + word + [column, "SET", self.pick(["VISIBLE", "INVISIBLE"])]
         if roll < 0.82:
@@ -422,7 +427,7 @@ class Generator:
             clauses = next(([c] for c in clauses if c[0] == "RENAME" and c[1] not in ("COLUMN", "INDEX", "KEY")), clauses)
         for i, clause in enumerate(clauses):
             parts += ([","] if i else []) + clause
-        if self.chance(0.05):
+        if self.chance(0.05) and (self.is_mysql or clauses[0][0] != "RENAME"):
             parts += [",", self.pick(["ALGORITHM=COPY", "LOCK=SHARED", "LOCK = DEFAULT", "ALGORITHM DEFAULT"])]
         return parts
 
