@@ -37,6 +37,7 @@ void tr_model_kinesis_init(struct tr_model_kinesis *kinesis, struct tr_oracle *o
     const enum tr_code code = tr_digest_open(&kinesis->digest, &err);
     TR_ASSERT(code == TR_OK);
     for (uint32_t i = 0; i < TR_MODEL_TABLES_MAX; i++) {
+        kinesis->active_ns[i] = options->lacks_streams ? INT64_MAX : 0;
         tr_model_shards_init(&kinesis->shards[i], 1 + tr_random_below(&kinesis->random, 6),
                              options->shard_rate);
     }
@@ -198,10 +199,13 @@ static void count_late(const struct tr_model_call *call, uint32_t n)
  */
 
 static enum tr_model_fate draw_fate(struct tr_model_kinesis *kinesis,
-                                    const struct tr_model_call *call)
+                                    const struct tr_model_call *call, int64_t now_ns)
 {
     if (is_put(call) && (kinesis->dead_tables >> call->table & 1) != 0) {
         return TR_FATE_HANG;
+    }
+    if (is_put(call) && now_ns < kinesis->active_ns[call->table]) {
+        return TR_FATE_MISSING;
     }
     if (!kinesis->faults_on ||
         !tr_random_chance(&kinesis->random, is_put(call)
@@ -218,6 +222,9 @@ static enum tr_model_fate draw_fate(struct tr_model_kinesis *kinesis,
     }
     if ((fate == TR_FATE_SHORT || fate == TR_FATE_LONG) && !is_put(call)) {
         return TR_FATE_GARBAGE;
+    }
+    if (fate == TR_FATE_MISSING && !is_put(call) && kinesis->options.lacks_streams) {
+        return TR_FATE_REFUSED; /* who may not look must create streams by hand */
     }
     return fate;
 }
@@ -263,7 +270,7 @@ static enum tr_code port_submit(void *self, const struct tr_call *call, int64_t 
         check_request(kinesis, entry);
         kinesis->request_count++;
     }
-    entry->fate = draw_fate(kinesis, entry);
+    entry->fate = draw_fate(kinesis, entry, now_ns);
     draw_times(kinesis, entry, now_ns);
     return TR_OK;
 }
@@ -297,6 +304,8 @@ static bool is_applied(enum tr_model_fate fate)
     case TR_FATE_TOO_LARGE:
     case TR_FATE_UNSENT:
     case TR_FATE_COUNT:
+    case TR_FATE_ABSENT:
+    case TR_FATE_IN_USE:
         break;
     }
     return false;
@@ -352,6 +361,28 @@ static void apply(struct tr_model_kinesis *kinesis, struct tr_model_call *call)
     free(reading.bytes);
 }
 
+/* Creates the stream, which takes a moment. */
+static void create_stream(struct tr_model_kinesis *kinesis, struct tr_model_call *call)
+{
+    if (kinesis->active_ns[call->table] != INT64_MAX) {
+        call->fate = call->fate == TR_FATE_GOOD ? TR_FATE_IN_USE : call->fate;
+        return;
+    }
+    kinesis->active_ns[call->table] =
+        kinesis->now_ns + (int64_t)tr_random_below(&kinesis->random, 3000) * TR_NS_PER_MS;
+}
+
+static void describe_stream(struct tr_model_kinesis *kinesis, struct tr_model_call *call)
+{
+    const bool is_active = kinesis->now_ns >= kinesis->active_ns[call->table];
+    print(&call->answer,
+          "{\"StreamDescriptionSummary\":{\"StreamName\":\"s\",\"StreamARN\":\"arn:aws:kinesis:x:0:"
+          "stream/s\","
+          "\"StreamStatus\":\"%s\",\"OpenShardCount\":%u,\"MaxRecordSizeInKiB\":1024}}",
+          is_active ? "ACTIVE" : "CREATING",
+          tr_model_shards_open_count(&kinesis->shards[call->table]));
+}
+
 /* Control calls say what is so at the moment of their answer. */
 static void answer_control(struct tr_model_kinesis *kinesis, struct tr_model_call *call)
 {
@@ -370,17 +401,20 @@ static void answer_control(struct tr_model_kinesis *kinesis, struct tr_model_cal
         tr_model_shards_change(shards, &kinesis->random);
     }
     call->applied = true;
-    if (strcmp(call->operation, "ListShards") == 0) {
+    if (!is_applied(call->fate)) {
+        return;
+    }
+    if (strcmp(call->operation, "CreateStream") == 0) {
+        create_stream(kinesis, call);
+    } else if (kinesis->active_ns[call->table] == INT64_MAX) {
+        call->fate = call->fate == TR_FATE_GOOD ? TR_FATE_ABSENT : call->fate;
+    } else if (strcmp(call->operation, "ListShards") == 0) {
         const uint32_t count_max =
             tr_random_chance(&kinesis->random, 300) ? 2 : TR_MODEL_SHARDS_MAX;
         tr_model_shards_list(shards, from, count_max, call->table, &call->answer);
-        return;
+    } else {
+        describe_stream(kinesis, call);
     }
-    print(&call->answer,
-          "{\"StreamDescriptionSummary\":{\"StreamName\":\"s\",\"StreamARN\":\"arn:aws:kinesis:x:0:"
-          "stream/s\","
-          "\"StreamStatus\":\"ACTIVE\",\"OpenShardCount\":%u,\"MaxRecordSizeInKiB\":1024}}",
-          tr_model_shards_open_count(shards));
 }
 
 static void apply_due(struct tr_model_kinesis *kinesis, int64_t now_ns)
@@ -513,6 +547,13 @@ static void fill_done(struct tr_model_call *call, struct tr_call_done *done)
         break;
     case TR_FATE_EXPIRED:
         refuse(call, done, 400, "ExpiredTokenException");
+        done->credentials_generation = call->draw & 1;
+        break;
+    case TR_FATE_ABSENT:
+        refuse(call, done, 400, "ResourceNotFoundException");
+        break;
+    case TR_FATE_IN_USE:
+        refuse(call, done, 400, "ResourceInUseException");
         break;
     case TR_FATE_INVALID:
         refuse(call, done, 400, "ValidationException");

@@ -45,7 +45,10 @@ enum tr_model_fate {
     TR_FATE_TOO_LARGE, /* 413, likewise */
     TR_FATE_UNSENT,
     TR_FATE_HANG, /* applied late, never answered */
-    TR_FATE_COUNT
+    TR_FATE_COUNT,
+    /* Never drawn. */
+    TR_FATE_ABSENT, /* a control call for a stream that does not exist */
+    TR_FATE_IN_USE, /* for one that does, or will soon */
 };
 
 struct tr_model_kinesis_options {
@@ -55,6 +58,7 @@ struct tr_model_kinesis_options {
     uint32_t change_permille;        /* per control call: shards are split or merged */
     uint32_t shard_rate;             /* records a second per shard; 0 = no limit */
     uint32_t delay_us_max;           /* of an answer */
+    bool lacks_streams;              /* streams must be created */
     bool never_hangs;                /* no call goes without any answer: for runs in real time */
 };
 
@@ -94,6 +98,8 @@ struct tr_model_kinesis {
     struct tr_random random;
     bool faults_on;
     uint32_t dead_tables; /* a bit each: their streams do not answer */
+    int64_t
+        active_ns[TR_MODEL_TABLES_MAX]; /* when a stream can be used; INT64_MAX = does not exist */
     struct tr_model_shards shards[TR_MODEL_TABLES_MAX];
     struct tr_model_call calls[TR_MODEL_SLOTS_MAX];
     struct tr_model_call late[TR_MODEL_LATE_MAX]; /* given up, may still be applied */

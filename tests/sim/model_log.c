@@ -78,20 +78,20 @@ static uint32_t text_of_id(uint32_t id, char *out)
     return 300 + (uint32_t)bytes;
 }
 
-/* The text column: its length, or UINT32_MAX for null; the letter it is made of. */
+/* The text column: its length, or UINT32_MAX for null; where its letters come from. */
 static uint32_t text_of(const struct tr_model_log *log, uint32_t table, struct tr_model_image image,
-                        char *letter)
+                        struct tr_random *letters)
 {
     struct tr_random random = {log->options.seed ^
                                ((uint64_t)table << 56 | (uint64_t)image.id << 32 | image.n)};
-    *letter = (char)('a' + image.n % 26);
     if (tr_random_chance(&random, 100)) {
         return UINT32_MAX;
     }
-    if (tr_random_chance(&random, log->options.big_row_permille)) {
-        return BIG_ROW_BYTES_MIN + tr_random_below(&random, BIG_ROW_BYTES_SPAN);
-    }
-    return tr_random_below(&random, 60);
+    const bool is_big = tr_random_chance(&random, log->options.big_row_permille);
+    const uint32_t bytes = is_big ? BIG_ROW_BYTES_MIN + tr_random_below(&random, BIG_ROW_BYTES_SPAN)
+                                  : tr_random_below(&random, 60);
+    *letters = random;
+    return bytes;
 }
 
 static void append_text(struct tr_buffer *out, const char *text)
@@ -119,12 +119,18 @@ void tr_model_write_id(const struct tr_model_log *log, uint32_t table, uint32_t 
     tr_buffer_append(out, "\"", 1);
 }
 
-static void append_letters(struct tr_buffer *out, char letter, uint32_t bytes)
+/* Letters that hardly compress: large events stay large. */
+static void append_letters(struct tr_buffer *out, struct tr_random random, uint32_t bytes)
 {
-    char letters[4096];
-    memset(letters, letter, bytes < sizeof(letters) ? bytes : sizeof(letters));
+    static const char alphabet[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    char letters[8];
     while (bytes > 0) {
+        const uint64_t drawn = tr_random_next(&random);
         const uint32_t part = bytes < sizeof(letters) ? bytes : (uint32_t)sizeof(letters);
+        for (uint32_t i = 0; i < part; i++) {
+            letters[i] = alphabet[drawn >> 8 * i & 63];
+        }
         tr_buffer_append(out, letters, part);
         bytes -= part;
     }
@@ -133,15 +139,15 @@ static void append_letters(struct tr_buffer *out, char letter, uint32_t bytes)
 void tr_model_write_image(const struct tr_model_log *log, uint32_t table,
                           struct tr_model_image image, struct tr_buffer *out)
 {
-    char letter;
-    const uint32_t bytes = text_of(log, table, image, &letter);
+    struct tr_random letters = {0};
+    const uint32_t bytes = text_of(log, table, image, &letters);
     append_text(out, "{\"id\":");
     tr_model_write_id(log, table, image.id, out);
     append_text(out, ",\"n\":");
     append_number(out, image.n);
     append_text(out, bytes == UINT32_MAX ? ",\"s\":null" : ",\"s\":\"");
     if (bytes != UINT32_MAX) {
-        append_letters(out, letter, bytes);
+        append_letters(out, letters, bytes);
         append_text(out, "\"");
     }
     for (uint32_t i = TR_MODEL_COLUMNS_MIN; i < image.column_count; i++) {
@@ -157,9 +163,9 @@ static void put_image(struct tr_model_log *log, uint32_t table, struct tr_model_
 {
     static struct tr_buffer text; /* kept: one for the process */
     char id[320];
-    char letter;
+    struct tr_random letters = {0};
     const struct tr_writer_table definition = table_of(log, table);
-    const uint32_t bytes = text_of(log, table, image, &letter);
+    const uint32_t bytes = text_of(log, table, image, &letters);
     struct tr_writer_value values[TR_MODEL_COLUMNS_MAX] = {{.number = image.id},
                                                            {.number = image.n}};
     if (definition.columns == text_columns) {
@@ -168,7 +174,7 @@ static void put_image(struct tr_model_log *log, uint32_t table, struct tr_model_
     text.used = 0;
     values[2].is_null = bytes == UINT32_MAX;
     if (bytes != UINT32_MAX) {
-        append_letters(&text, letter, bytes);
+        append_letters(&text, letters, bytes);
         values[2].text = tr_span_of(text.bytes, text.used);
     }
     for (uint32_t i = TR_MODEL_COLUMNS_MIN; i < definition.column_count; i++) {

@@ -310,7 +310,8 @@ void tr_oracle_settled(struct tr_oracle *oracle, struct tr_oracle_key *key, uint
     key->flight = 0;
     key->head += good_count;
     if (good_count > 0 && good_count == sent_count && key->late_count == 0 &&
-        key->last != (int64_t)key->head - 1) {
+        key->last <
+            (int64_t)key->head - 1) { /* a later one: given up, and still to be sent again */
         const struct tr_model_change *change =
             &oracle->log->changes[key->items[key->head - 1].change];
         fail(oracle,
@@ -341,7 +342,7 @@ static int64_t identify(struct tr_oracle *oracle, const struct tr_oracle_key *ke
                 return i; /* of a hot key entries of one request may show without those before them
                            */
             }
-            seen = i <= key->last ? i : seen;
+            seen = i <= key->last || seen < 0 ? i : seen;
         } else if (data.bytes > 0 && is_record_of(oracle, &key->items[i], data)) {
             return i;
         }

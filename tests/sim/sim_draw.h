@@ -47,6 +47,13 @@ static inline void tr_sim_draw_model(struct tr_random *random, uint64_t seed,
         .cut_permille = tr_sim_maybe(random, 500, 30),
         .refuse_permille = tr_random_below(random, 500),
         .heartbeat_permille = tr_sim_maybe(random, 500, 300)};
+    if (tr_random_chance(random, 30)) { /* hardly anything but large rows */
+        model->big_row_permille = 200 + tr_random_below(random, 400);
+        model->rows_max = 1 + tr_random_below(random, 3);
+        model->big_transaction_permille = 0;
+        model->compress_permille = tr_sim_maybe(random, 500, 1000);
+        model->cut_permille = 30;
+    }
 }
 
 #endif

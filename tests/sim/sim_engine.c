@@ -70,6 +70,14 @@ static enum tr_code open_parts(struct tr_sim_engine *engine, struct tr_error *er
     return code == TR_OK ? find_position(engine, err) : code;
 }
 
+/* The model's keys of an odd generation are not the newest. */
+static bool refresh_credentials(void *self, uint64_t generation, int64_t now_ns)
+{
+    (void)self;
+    (void)now_ns;
+    return generation % 2 == 1;
+}
+
 static void fill_options(struct tr_sim_engine *engine, struct tr_pipeline_options *made)
 {
     const struct tr_sim_engine_options *options = &engine->options;
@@ -87,13 +95,18 @@ static void fill_options(struct tr_sim_engine *engine, struct tr_pipeline_option
     made->sequencer.start = engine->position.point;
     made->sequencer.start_gtids = by_file ? NULL : engine->position.gtids;
     made->sequencer.row_bytes_max = 16 * 1024 * 1024;
-    made->sequencer.replay_bytes_max = UINT64_C(1) << 32;
+    made->sequencer.replay_bytes_max =
+        options->replay_bytes_max == 0 ? UINT64_C(1) << 32 : options->replay_bytes_max;
     made->decoder.row_bytes_max = 16 * 1024 * 1024;
     made->decoder.record_bytes_max = 1024 * 1024;
     made->shipper.slot_count = 4;
     made->shipper.null_key = "default";
     made->shipper.order_hot = options->order_hot;
     made->shipper.batch_size_max = options->batch_size_max;
+    made->shipper.flight_bytes_max = options->flight_bytes_max;
+    made->shipper.keys_max = options->keys_max;
+    made->shipper.create_shards = options->create_shards;
+    made->shipper.refresh_credentials = refresh_credentials;
     made->shipper.request_timeout_ns = options->request_timeout_ns;
     made->shipper.map_refresh_ns = options->map_refresh_ns;
     made->shipper.control_interval_ns = options->control_interval_ns;

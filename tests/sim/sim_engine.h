@@ -23,7 +23,11 @@ struct tr_sim_engine_options {
     int64_t request_timeout_ns;
     int64_t map_refresh_ns;
     int64_t control_interval_ns;
-    uint32_t batch_size_max;
+    uint32_t batch_size_max; /* these: 0 = as configured by default */
+    uint32_t flight_bytes_max;
+    uint32_t keys_max;
+    uint32_t create_shards;
+    uint64_t replay_bytes_max;
     enum tr_order_hot order_hot;
     bool envelope_ts_is_source;
     const struct tr_clock *clock;

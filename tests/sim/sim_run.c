@@ -161,6 +161,11 @@ static void draw(struct sim *sim)
         .map_refresh_ns = (20 + (int64_t)tr_random_below(random, 400)) * TR_NS_PER_MS,
         .control_interval_ns = (1 + (int64_t)tr_random_below(random, 20)) * TR_NS_PER_MS,
         .batch_size_max = tr_random_chance(random, 200) ? 1 + tr_random_below(random, 40) : 0,
+        .flight_bytes_max = tr_random_chance(random, 200) ? 2 * 1024 * 1024 : 0,
+        .keys_max = tr_random_chance(random, 250) ? TR_SHIPPER_KEYS_MIN : 0,
+        .create_shards = tr_random_chance(random, 200) ? 1 + tr_random_below(random, 4) : 0,
+        .replay_bytes_max =
+            tr_random_chance(random, 200) ? 100000 + tr_random_below(random, 1000000) : 0,
         .order_hot = tr_random_chance(random, 150) ? TR_ORDER_HOT_WAIT : TR_ORDER_HOT_RELAX,
         .clock = &sim->clock,
         .open_transport = open_transport,
@@ -169,6 +174,10 @@ static void draw(struct sim *sim)
     sim->dead_groups = !has_others                    ? 0
                        : tr_random_chance(random, 15) ? LONG_DEAD_GROUPS
                                                       : tr_sim_maybe(random, 150, 60);
+    if (sim->dead_groups > 0) {
+        sim->make.replay_bytes_max = 0; /* the bound stops reading for everybody, as it should */
+    }
+    sim->sink.lacks_streams = sim->make.create_shards > 0;
     if (sim->options.is_short) { /* nothing that takes many steps */
         sim->model.big_transaction_permille = 0;
         sim->sink.never_hangs = true;
@@ -238,6 +247,8 @@ static bool run_dead_stream(struct sim *sim)
         options->ddl_permille = 0;
     }
     sim->kinesis.dead_tables = dead;
+    const int64_t end_ns =
+        sim->now_ns + (int64_t)tr_random_below(&sim->random, 10000) * TR_NS_PER_MS;
     for (uint32_t i = 0; i < sim->dead_groups; i++) {
         tr_model_log_commit(&sim->source.log, 1);
         if (!step(sim) || !step(sim)) {
@@ -246,6 +257,11 @@ static bool run_dead_stream(struct sim *sim)
     }
     if (!drain(sim, ~dead, sim->now_ns + DEAD_NS_MAX, "a dead stream holds up others")) {
         return false;
+    }
+    while (sim->now_ns < end_ns) {
+        if (!step(sim)) {
+            return false;
+        }
     }
     sim->kinesis.dead_tables = 0;
     return drain_all(sim);
