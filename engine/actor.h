@@ -24,15 +24,20 @@
 struct tr_reactor;
 
 struct tr_actor {
-    const char *name; /* thread name and metric label, e.g. "decoder-3"; borrowed, static or longer-lived */
+    const char *
+        name; /* thread name and metric label, e.g. "decoder-3"; borrowed, static or longer-lived */
     void *self;
     uint32_t (*step)(void *self, int64_t now_ns); /* items of work done; 0 = nothing to do */
-    bool (*has_work)(void *self);                 /* a look at the input rings, no effect; NULL = never by itself */
-    void (*wake)(void *self); /* ends a blocking step early, by any thread; NULL = its deadline is short enough */
-    bool may_block;           /* step may block in a library, with a deadline; it returns > 0 when it waited itself */
+    bool (*has_work)(void *self); /* a look at the input rings, no effect; NULL = never by itself */
+    void (*wake)(
+        void *
+            self); /* ends a blocking step early, by any thread; NULL = its deadline is short enough */
+    bool
+        may_block; /* step may block in a library, with a deadline; it returns > 0 when it waited itself */
 };
 
-#define TR_RUNNER_ACTORS_MAX 72 /* the whole pipeline on one thread: asserted in engine/app/pipeline.h */
+#define TR_RUNNER_ACTORS_MAX                                                                       \
+    72 /* the whole pipeline on one thread: asserted in engine/app/pipeline.h */
 
 /* Shared between a runner's thread and whoever starts and stops it. */
 struct tr_runner {
@@ -45,20 +50,23 @@ struct tr_runner {
     pthread_t thread;
     bool started;
     /* Written by the runner's thread with relaxed stores, read by metrics. */
-    _Atomic uint64_t cycle_count;      /* cycles that did work */
-    _Atomic uint64_t slow_cycle_count; /* of those, the ones over TR_SLOW_CYCLE_NS; none where the actor may block */
-    _Atomic int64_t longest_cycle_ns;  /* 0 where the actor may block */
-    _Atomic int64_t busy_ns;           /* time in cycles that did work; with the waits where the actor may block */
+    _Atomic uint64_t cycle_count; /* cycles that did work */
+    _Atomic uint64_t
+        slow_cycle_count; /* of those, the ones over TR_SLOW_CYCLE_NS; none where the actor may block */
+    _Atomic int64_t longest_cycle_ns; /* 0 where the actor may block */
+    _Atomic int64_t
+        busy_ns; /* time in cycles that did work; with the waits where the actor may block */
 };
 
-#define TR_SLOW_CYCLE_NS (20 * 1000 * 1000) /* 20 ms: five times a lease's request budget would notice */
+#define TR_SLOW_CYCLE_NS                                                                           \
+    (20 * 1000 * 1000) /* 20 ms: five times a lease's request budget would notice */
 
 /*
  * Prepares a runner without actors; its bell joins the reactor, which must outlive the runner's deinit.
  * Errors: TR_ERR_SYSTEM.
  */
-TR_NODISCARD enum tr_code tr_runner_init(struct tr_runner *runner, const char *name, struct tr_reactor *reactor,
-                                         struct tr_error *err);
+TR_NODISCARD enum tr_code tr_runner_init(struct tr_runner *runner, const char *name,
+                                         struct tr_reactor *reactor, struct tr_error *err);
 
 /* Adds an actor before start; an actor that may block must be alone. Asserts room. */
 void tr_runner_add(struct tr_runner *runner, struct tr_actor *actor);

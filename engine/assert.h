@@ -14,11 +14,11 @@
 /* Prints the condition and the place on stderr and ends the process (SIGILL/SIGTRAP, a core for the debugger). */
 TR_NORETURN void tr_assert_failed(const char *condition, const char *file, int line);
 
-#define TR_ASSERT(cond)                                     \
-    do {                                                    \
-        if (TR_UNLIKELY(!(cond))) {                         \
-            tr_assert_failed(#cond, __FILE__, __LINE__);    \
-        }                                                   \
+#define TR_ASSERT(cond)                                                                            \
+    do {                                                                                           \
+        if (TR_UNLIKELY(!(cond))) {                                                                \
+            tr_assert_failed(#cond, __FILE__, __LINE__);                                           \
+        }                                                                                          \
     } while (0)
 
 #ifdef TR_DEBUG
@@ -28,6 +28,7 @@ TR_NORETURN void tr_assert_failed(const char *condition, const char *file, int l
 #endif
 
 /* Objects that travel as void * begin with a magic word, checked on arrival, destroyed on release. */
-#define TR_CHECK_MAGIC(object, magic_value) TR_ASSERT((object) != NULL && (object)->magic == (magic_value))
+#define TR_CHECK_MAGIC(object, magic_value)                                                        \
+    TR_ASSERT((object) != NULL && (object)->magic == (magic_value))
 
 #endif

@@ -7,7 +7,12 @@
 #include "engine/base64_simd.h"
 
 /* The character of a 6-bit number, as a constant expression. */
-#define CHARACTER(n) ((n) < 26 ? 'A' + (n) : (n) < 52 ? 'a' + (n) - 26 : (n) < 62 ? '0' + (n) - 52 : (n) == 62 ? '+' : '/')
+#define CHARACTER(n)                                                                               \
+    ((n) < 26    ? 'A' + (n)                                                                       \
+     : (n) < 52  ? 'a' + (n)-26                                                                    \
+     : (n) < 62  ? '0' + (n)-52                                                                    \
+     : (n) == 62 ? '+'                                                                             \
+                 : '/')
 
 /* Both characters of a 12-bit number, the first in the lower byte: stored little-endian. */
 #define PAIR(n) (uint16_t)(CHARACTER((n) / 64) | CHARACTER((n) % 64) << 8)
@@ -17,7 +22,8 @@
 #define PAIRS_256(n) PAIRS_64(n), PAIRS_64((n) + 64), PAIRS_64((n) + 128), PAIRS_64((n) + 192)
 #define PAIRS_1024(n) PAIRS_256(n), PAIRS_256((n) + 256), PAIRS_256((n) + 512), PAIRS_256((n) + 768)
 
-static const uint16_t pairs[4096] = {PAIRS_1024(0), PAIRS_1024(1024), PAIRS_1024(2048), PAIRS_1024(3072)};
+static const uint16_t pairs[4096] = {PAIRS_1024(0), PAIRS_1024(1024), PAIRS_1024(2048),
+                                     PAIRS_1024(3072)};
 
 #define NOT_A_CHARACTER 0x40 /* above every 6-bit number */
 
@@ -32,7 +38,8 @@ static size_t encode_scalar(uint8_t *out, const uint8_t *plain, size_t plain_byt
         memcpy(out + 2, &pairs[triple & 0xFFF], 2);
     }
     if (left_bytes > 0) {
-        const uint32_t triple = (uint32_t)plain[0] << 16 | (left_bytes == 2 ? (uint32_t)plain[1] << 8 : 0);
+        const uint32_t triple =
+            (uint32_t)plain[0] << 16 | (left_bytes == 2 ? (uint32_t)plain[1] << 8 : 0);
         memcpy(out, &pairs[triple >> 12], 2);
         memcpy(out + 2, &pairs[triple & 0xFFF], 2);
         out[3] = '=';
@@ -100,21 +107,24 @@ size_t tr_base64_encode_as(enum tr_base64_way way, uint8_t *out, struct tr_span 
     (void)way;
 #endif
     const size_t done_characters = done_bytes / 3 * 4;
-    return done_characters + encode_scalar(out + done_characters, plain.data + done_bytes, plain.bytes - done_bytes);
+    return done_characters +
+           encode_scalar(out + done_characters, plain.data + done_bytes, plain.bytes - done_bytes);
 }
 
 static uint8_t number_of(uint8_t character)
 {
     /* 0 stands for "no character" so that the table needs naming only what exists: numbers are stored plus one. */
     static const uint8_t plus_one[256] = {
-        ['A'] = 1,  ['B'] = 2,  ['C'] = 3,  ['D'] = 4,  ['E'] = 5,  ['F'] = 6,  ['G'] = 7,  ['H'] = 8,
-        ['I'] = 9,  ['J'] = 10, ['K'] = 11, ['L'] = 12, ['M'] = 13, ['N'] = 14, ['O'] = 15, ['P'] = 16,
-        ['Q'] = 17, ['R'] = 18, ['S'] = 19, ['T'] = 20, ['U'] = 21, ['V'] = 22, ['W'] = 23, ['X'] = 24,
-        ['Y'] = 25, ['Z'] = 26, ['a'] = 27, ['b'] = 28, ['c'] = 29, ['d'] = 30, ['e'] = 31, ['f'] = 32,
-        ['g'] = 33, ['h'] = 34, ['i'] = 35, ['j'] = 36, ['k'] = 37, ['l'] = 38, ['m'] = 39, ['n'] = 40,
-        ['o'] = 41, ['p'] = 42, ['q'] = 43, ['r'] = 44, ['s'] = 45, ['t'] = 46, ['u'] = 47, ['v'] = 48,
-        ['w'] = 49, ['x'] = 50, ['y'] = 51, ['z'] = 52, ['0'] = 53, ['1'] = 54, ['2'] = 55, ['3'] = 56,
-        ['4'] = 57, ['5'] = 58, ['6'] = 59, ['7'] = 60, ['8'] = 61, ['9'] = 62, ['+'] = 63, ['/'] = 64,
+        ['A'] = 1,  ['B'] = 2,  ['C'] = 3,  ['D'] = 4,  ['E'] = 5,  ['F'] = 6,  ['G'] = 7,
+        ['H'] = 8,  ['I'] = 9,  ['J'] = 10, ['K'] = 11, ['L'] = 12, ['M'] = 13, ['N'] = 14,
+        ['O'] = 15, ['P'] = 16, ['Q'] = 17, ['R'] = 18, ['S'] = 19, ['T'] = 20, ['U'] = 21,
+        ['V'] = 22, ['W'] = 23, ['X'] = 24, ['Y'] = 25, ['Z'] = 26, ['a'] = 27, ['b'] = 28,
+        ['c'] = 29, ['d'] = 30, ['e'] = 31, ['f'] = 32, ['g'] = 33, ['h'] = 34, ['i'] = 35,
+        ['j'] = 36, ['k'] = 37, ['l'] = 38, ['m'] = 39, ['n'] = 40, ['o'] = 41, ['p'] = 42,
+        ['q'] = 43, ['r'] = 44, ['s'] = 45, ['t'] = 46, ['u'] = 47, ['v'] = 48, ['w'] = 49,
+        ['x'] = 50, ['y'] = 51, ['z'] = 52, ['0'] = 53, ['1'] = 54, ['2'] = 55, ['3'] = 56,
+        ['4'] = 57, ['5'] = 58, ['6'] = 59, ['7'] = 60, ['8'] = 61, ['9'] = 62, ['+'] = 63,
+        ['/'] = 64,
     };
 
     return plus_one[character] == 0 ? NOT_A_CHARACTER : (uint8_t)(plus_one[character] - 1);

@@ -16,13 +16,14 @@
 __attribute__((target("avx2"))) static inline __m256i split_avx2(__m256i bytes)
 {
     /* Of each triple b0 b1 b2 a word b1 b0 b2 b1: every 6-bit number then lies within one 16-bit half. */
-    const __m256i order = _mm256_setr_epi8(1, 0, 2, 1, 4, 3, 5, 4, 7, 6, 8, 7, 10, 9, 11, 10, /* next lane */
-                                           1, 0, 2, 1, 4, 3, 5, 4, 7, 6, 8, 7, 10, 9, 11, 10);
+    const __m256i order =
+        _mm256_setr_epi8(1, 0, 2, 1, 4, 3, 5, 4, 7, 6, 8, 7, 10, 9, 11, 10, /* next lane */
+                         1, 0, 2, 1, 4, 3, 5, 4, 7, 6, 8, 7, 10, 9, 11, 10);
     const __m256i words = _mm256_shuffle_epi8(bytes, order);
-    const __m256i first_third =
-        _mm256_mulhi_epu16(_mm256_and_si256(words, _mm256_set1_epi32(0x0FC0FC00)), _mm256_set1_epi32(0x04000040));
-    const __m256i second_fourth =
-        _mm256_mullo_epi16(_mm256_and_si256(words, _mm256_set1_epi32(0x003F03F0)), _mm256_set1_epi32(0x01000010));
+    const __m256i first_third = _mm256_mulhi_epu16(
+        _mm256_and_si256(words, _mm256_set1_epi32(0x0FC0FC00)), _mm256_set1_epi32(0x04000040));
+    const __m256i second_fourth = _mm256_mullo_epi16(
+        _mm256_and_si256(words, _mm256_set1_epi32(0x003F03F0)), _mm256_set1_epi32(0x01000010));
 
     return _mm256_or_si256(first_third, second_fourth);
 }
@@ -30,11 +31,11 @@ __attribute__((target("avx2"))) static inline __m256i split_avx2(__m256i bytes)
 /* Adds to each number what makes it its character: by range, from a table of 16 differences. */
 __attribute__((target("avx2"))) static inline __m256i translate_avx2(__m256i numbers)
 {
-    const __m256i differences =
-        _mm256_setr_epi8('a' - 26, '0' - 52, '0' - 52, '0' - 52, '0' - 52, '0' - 52, '0' - 52, '0' - 52, '0' - 52,
-                         '0' - 52, '0' - 52, '+' - 62, '/' - 63, 'A', 0, 0, /* next lane */
-                         'a' - 26, '0' - 52, '0' - 52, '0' - 52, '0' - 52, '0' - 52, '0' - 52, '0' - 52, '0' - 52,
-                         '0' - 52, '0' - 52, '+' - 62, '/' - 63, 'A', 0, 0);
+    const __m256i differences = _mm256_setr_epi8(
+        'a' - 26, '0' - 52, '0' - 52, '0' - 52, '0' - 52, '0' - 52, '0' - 52, '0' - 52, '0' - 52,
+        '0' - 52, '0' - 52, '+' - 62, '/' - 63, 'A', 0, 0, /* next lane */
+        'a' - 26, '0' - 52, '0' - 52, '0' - 52, '0' - 52, '0' - 52, '0' - 52, '0' - 52, '0' - 52,
+        '0' - 52, '0' - 52, '+' - 62, '/' - 63, 'A', 0, 0);
     /* 0 for 0..51, 1..10 for the digits, 11 and 12 for the last two; 13 then for 0..25. */
     const __m256i above = _mm256_subs_epu8(numbers, _mm256_set1_epi8(51));
     const __m256i is_upper = _mm256_cmpgt_epi8(_mm256_set1_epi8(26), numbers);
@@ -43,7 +44,8 @@ __attribute__((target("avx2"))) static inline __m256i translate_avx2(__m256i num
     return _mm256_add_epi8(numbers, _mm256_shuffle_epi8(differences, range));
 }
 
-__attribute__((target("avx2"))) size_t tr_base64_encode_avx2(uint8_t *out, const uint8_t *plain, size_t plain_bytes)
+__attribute__((target("avx2"))) size_t tr_base64_encode_avx2(uint8_t *out, const uint8_t *plain,
+                                                             size_t plain_bytes)
 {
     size_t done_bytes = 0;
 
@@ -59,9 +61,10 @@ __attribute__((target("avx2"))) size_t tr_base64_encode_avx2(uint8_t *out, const
 }
 
 static const uint8_t alphabet[64] = {
-    'A', 'B', 'C', 'D', 'E', 'F', 'G', 'H', 'I', 'J', 'K', 'L', 'M', 'N', 'O', 'P', 'Q', 'R', 'S', 'T', 'U', 'V',
-    'W', 'X', 'Y', 'Z', 'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j', 'k', 'l', 'm', 'n', 'o', 'p', 'q', 'r',
-    's', 't', 'u', 'v', 'w', 'x', 'y', 'z', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', '+', '/'};
+    'A', 'B', 'C', 'D', 'E', 'F', 'G', 'H', 'I', 'J', 'K', 'L', 'M', 'N', 'O', 'P',
+    'Q', 'R', 'S', 'T', 'U', 'V', 'W', 'X', 'Y', 'Z', 'a', 'b', 'c', 'd', 'e', 'f',
+    'g', 'h', 'i', 'j', 'k', 'l', 'm', 'n', 'o', 'p', 'q', 'r', 's', 't', 'u', 'v',
+    'w', 'x', 'y', 'z', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', '+', '/'};
 
 /* Of each triple b0 b1 b2 a word b1 b0 b2 b1, as above. */
 static const uint8_t order_avx512[64] = {
@@ -74,13 +77,15 @@ tr_base64_encode_avx512(uint8_t *out, const uint8_t *plain, size_t plain_bytes)
 {
     const __m512i order = _mm512_loadu_si512(order_avx512);
     const __m512i characters_of = _mm512_loadu_si512(alphabet);
-    const __m512i shifts = _mm512_set1_epi64(0x3036242A1016040A); /* bit positions of the 8 numbers in 64 bits */
+    const __m512i shifts =
+        _mm512_set1_epi64(0x3036242A1016040A); /* bit positions of the 8 numbers in 64 bits */
     const __mmask64 step_mask = (UINT64_C(1) << AVX512_STEP_BYTES) - 1;
     size_t done_bytes = 0;
 
     while (plain_bytes - done_bytes >= AVX512_STEP_BYTES) {
         const __m512i bytes = _mm512_maskz_loadu_epi8(step_mask, plain + done_bytes);
-        const __m512i numbers = _mm512_multishift_epi64_epi8(shifts, _mm512_permutexvar_epi8(order, bytes));
+        const __m512i numbers =
+            _mm512_multishift_epi64_epi8(shifts, _mm512_permutexvar_epi8(order, bytes));
         /* The permutation uses the lower 6 bits of each index only: no mask needed. */
         const __m512i characters = _mm512_permutexvar_epi8(numbers, characters_of);
         _mm512_storeu_si512(out + done_bytes / 3 * 4, characters);

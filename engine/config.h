@@ -31,8 +31,8 @@ enum tr_config_purpose {
 };
 
 struct tr_config_request {
-    const char *file_path;     /* -c FILE; NULL: look in the usual places, none is fine */
-    char *const *environment;  /* NAME=value texts, ended by NULL; usually environ */
+    const char *file_path;    /* -c FILE; NULL: look in the usual places, none is fine */
+    char *const *environment; /* NAME=value texts, ended by NULL; usually environ */
     enum tr_config_purpose purpose;
 };
 
@@ -58,8 +58,10 @@ struct tr_config_private;
 
 struct tr_config {
 #define TR_SECTION(title)
-#define TR_OPTION(type, field, key, default_text, min, max, unit, help) TR_CONFIG_FIELD_##type field;
-#define TR_CHOICE(words, field, key, default_text, help) uint32_t field; /* a value of TR_WORDS_<words> */
+#define TR_OPTION(type, field, key, default_text, min, max, unit, help)                            \
+    TR_CONFIG_FIELD_##type field;
+#define TR_CHOICE(words, field, key, default_text, help)                                           \
+    uint32_t field; /* a value of TR_WORDS_<words> */
 #define TR_KNOWN(status, key, accepted, help)
 #include "engine/config.def"
 #undef TR_SECTION
@@ -78,7 +80,8 @@ struct tr_config {
  * memory is refused. The caller owns it.
  * Errors: TR_ERR_CONFIG (stop; err holds the first problem and how many more there are), TR_ERR_SYSTEM.
  */
-TR_NODISCARD enum tr_code tr_config_load(struct tr_config **config, const struct tr_config_request *request,
+TR_NODISCARD enum tr_code tr_config_load(struct tr_config **config,
+                                         const struct tr_config_request *request,
                                          struct tr_error *err);
 
 /* Accepts NULL. */
@@ -88,7 +91,8 @@ void tr_config_close(struct tr_config *config);
 typedef void tr_config_on_line(void *self, const char *line);
 
 /* The effective configuration: `key=value  # where it came from`, secrets masked; one call per line, no newline. */
-void tr_config_write_effective(const struct tr_config *config, tr_config_on_line *on_line, void *self);
+void tr_config_write_effective(const struct tr_config *config, tr_config_on_line *on_line,
+                               void *self);
 
 /* The option reference as Markdown, out of the table alone. */
 void tr_config_write_reference(tr_config_on_line *on_line, void *self);

@@ -85,9 +85,9 @@ static void check_tls_files(struct tr_config *config)
     for (size_t i = 0; i < sizeof(offsets) / sizeof(offsets[0]); i++) {
         const char *path = *(char *const *)((const char *)config + offsets[i]);
         if (path[0] != '\0' && access(path, R_OK) == -1) {
-            tr_config_problem(config, tr_config_origin_of(config, offsets[i]),
-                              tr_config_key_of(offsets[i]), "%.300s: %s; give a PEM file that can be read", path,
-                              strerrordesc_np(errno));
+            tr_config_problem(
+                config, tr_config_origin_of(config, offsets[i]), tr_config_key_of(offsets[i]),
+                "%.300s: %s; give a PEM file that can be read", path, strerrordesc_np(errno));
         }
     }
 }
@@ -213,7 +213,8 @@ void tr_config_check(struct tr_config *config, enum tr_config_purpose purpose)
         check_store(config);
     }
     if (config->chunks == 1) {
-        problem_at(config, AT(chunks), "one buffer cannot be filled while it is read: set 2 or more");
+        problem_at(config, AT(chunks),
+                   "one buffer cannot be filled while it is read: set 2 or more");
     }
     if (purpose == TR_CONFIG_FOR_RUN) {
         check_tls_files(config);

@@ -54,9 +54,15 @@ extern const uint32_t tr_config_table_count;
 
 /* Where a value came from. */
 struct tr_config_origin {
-    enum { TR_CONFIG_FROM_DEFAULT = 0, TR_CONFIG_FROM_FILE, TR_CONFIG_FROM_ENVIRONMENT, TR_CONFIG_FROM_OPTION } from;
-    uint32_t line;    /* FILE */
-    const char *name; /* ENVIRONMENT: the variable; FILE and OPTION: the key, where it is another one; else NULL */
+    enum {
+        TR_CONFIG_FROM_DEFAULT = 0,
+        TR_CONFIG_FROM_FILE,
+        TR_CONFIG_FROM_ENVIRONMENT,
+        TR_CONFIG_FROM_OPTION
+    } from;
+    uint32_t line; /* FILE */
+    const char *
+        name; /* ENVIRONMENT: the variable; FILE and OPTION: the key, where it is another one; else NULL */
 };
 
 /* Names for one warning: "a, b, c", bounded. */
@@ -69,9 +75,9 @@ struct tr_config_list {
 
 struct tr_config_private {
     struct tr_properties file;
-    bool *is_used;             /* owns; per property of the file: read by an option or an expression */
-    char *const *environment;  /* borrows for the load only */
-    char *arena;               /* owns: expanded texts */
+    bool *is_used; /* owns; per property of the file: read by an option or an expression */
+    char *const *environment; /* borrows for the load only */
+    char *arena;              /* owns: expanded texts */
     size_t arena_bytes;
     struct tr_config_list ignored;           /* keys that are set and have no meaning here */
     struct tr_config_list kept;              /* keys that are set and are for a later version */
@@ -108,7 +114,8 @@ struct tr_config_raw {
 /* What the environment, else the file says about `key`; unexpanded. */
 struct tr_config_raw tr_config_lookup(struct tr_config *config, const char *key);
 /* Expands ${...} in `text`; NULL with a problem added when that fails. `key` is named in problems. */
-const char *tr_config_expand(struct tr_config *config, const char *key, const struct tr_config_raw *raw);
+const char *tr_config_expand(struct tr_config *config, const char *key,
+                             const struct tr_config_raw *raw);
 /* Reads the file of the request, or the first of the usual ones. */
 void tr_config_read_file(struct tr_config *config, const struct tr_config_request *request);
 /* A copy in the configuration's arena; NULL with a problem added when it is full. */
@@ -119,8 +126,8 @@ const char *tr_config_keep(struct tr_config *config, const char *text, size_t by
 /* Reads every row of the table: fields are set, known keys checked, defaults taken. */
 void tr_config_read_options(struct tr_config *config, enum tr_config_purpose purpose);
 /* Judges the value of a known key; `key` is the row's own, or a member of its family. */
-void tr_config_check_known(struct tr_config *config, const struct tr_config_entry *entry, const char *key,
-                           const struct tr_config_raw *raw);
+void tr_config_check_known(struct tr_config *config, const struct tr_config_entry *entry,
+                           const char *key, const struct tr_config_raw *raw);
 
 /* config_rest.c: what no row has read: members of families, unknown keys and variables; the warnings. */
 
@@ -133,8 +140,8 @@ void tr_config_check(struct tr_config *config, enum tr_config_purpose purpose);
 /* config.c: lines. */
 
 /* Adds "file:12: key: message" (or the environment's variable, or the key alone) to the problems. */
-void tr_config_problem(struct tr_config *config, const struct tr_config_origin *origin, const char *key,
-                       const char *format, ...) TR_PRINTF(4, 5);
+void tr_config_problem(struct tr_config *config, const struct tr_config_origin *origin,
+                       const char *key, const char *format, ...) TR_PRINTF(4, 5);
 void tr_config_warn(struct tr_config *config, const char *format, ...) TR_PRINTF(2, 3);
 void tr_config_list_add(struct tr_config_list *list, const char *name);
 /* Index of a row in the table. */
@@ -144,7 +151,7 @@ const struct tr_config_origin *tr_config_origin_of(const struct tr_config *confi
 /* The key of a field. */
 const char *tr_config_key_of(size_t offset);
 /* "application.properties:3", "environment NAME", "default": into `out`. */
-void tr_config_origin_text(const struct tr_config *config, const struct tr_config_origin *origin, char *out,
-                           size_t room_bytes);
+void tr_config_origin_text(const struct tr_config *config, const struct tr_config_origin *origin,
+                           char *out, size_t room_bytes);
 
 #endif

@@ -16,8 +16,8 @@
 #define TR_CONFIG_NOT_YET UINT32_MAX
 
 enum tr_config_connector { TR_CONFIG_CONNECTOR_MYSQL = 0, TR_CONFIG_CONNECTOR_MARIADB };
-#define TR_WORDS_CONNECTOR(W)                                              \
-    W("io.debezium.connector.mysql.MySqlConnector", TR_CONFIG_CONNECTOR_MYSQL) \
+#define TR_WORDS_CONNECTOR(W)                                                                      \
+    W("io.debezium.connector.mysql.MySqlConnector", TR_CONFIG_CONNECTOR_MYSQL)                     \
     W("io.debezium.connector.mariadb.MariaDbConnector", TR_CONFIG_CONNECTOR_MARIADB)
 
 /* As in the servers' manuals; `required` encrypts without checking the certificate (contract §4.1). */
@@ -28,29 +28,29 @@ enum tr_config_ssl_mode {
     TR_CONFIG_SSL_VERIFY_CA,
     TR_CONFIG_SSL_VERIFY_IDENTITY
 };
-#define TR_WORDS_SSL_MODE(W)                       \
-    W("disabled", TR_CONFIG_SSL_DISABLED)          \
-    W("preferred", TR_CONFIG_SSL_PREFERRED)        \
-    W("required", TR_CONFIG_SSL_REQUIRED)          \
-    W("verify_ca", TR_CONFIG_SSL_VERIFY_CA)        \
-    W("verify_identity", TR_CONFIG_SSL_VERIFY_IDENTITY) \
-    W("disable", TR_CONFIG_SSL_DISABLED)           \
-    W("trust", TR_CONFIG_SSL_REQUIRED)             \
-    W("verify-ca", TR_CONFIG_SSL_VERIFY_CA)        \
+#define TR_WORDS_SSL_MODE(W)                                                                       \
+    W("disabled", TR_CONFIG_SSL_DISABLED)                                                          \
+    W("preferred", TR_CONFIG_SSL_PREFERRED)                                                        \
+    W("required", TR_CONFIG_SSL_REQUIRED)                                                          \
+    W("verify_ca", TR_CONFIG_SSL_VERIFY_CA)                                                        \
+    W("verify_identity", TR_CONFIG_SSL_VERIFY_IDENTITY)                                            \
+    W("disable", TR_CONFIG_SSL_DISABLED)                                                           \
+    W("trust", TR_CONFIG_SSL_REQUIRED)                                                             \
+    W("verify-ca", TR_CONFIG_SSL_VERIFY_CA)                                                        \
     W("verify-full", TR_CONFIG_SSL_VERIFY_IDENTITY)
 
 enum tr_config_snapshot { TR_CONFIG_SNAPSHOT_NO_DATA = 0 };
-#define TR_WORDS_SNAPSHOT(W)                          \
-    W("no_data", TR_CONFIG_SNAPSHOT_NO_DATA)          \
-    W("schema_only", TR_CONFIG_SNAPSHOT_NO_DATA)      \
-    W("initial", TR_CONFIG_NOT_YET)                   \
-    W("initial_only", TR_CONFIG_NOT_YET)              \
-    W("when_needed", TR_CONFIG_NOT_YET)               \
-    W("always", TR_CONFIG_NOT_YET)                    \
-    W("recovery", TR_CONFIG_NOT_YET)                  \
-    W("schema_only_recovery", TR_CONFIG_NOT_YET)      \
-    W("never", TR_CONFIG_NOT_YET)                     \
-    W("configuration_based", TR_CONFIG_NOT_YET)       \
+#define TR_WORDS_SNAPSHOT(W)                                                                       \
+    W("no_data", TR_CONFIG_SNAPSHOT_NO_DATA)                                                       \
+    W("schema_only", TR_CONFIG_SNAPSHOT_NO_DATA)                                                   \
+    W("initial", TR_CONFIG_NOT_YET)                                                                \
+    W("initial_only", TR_CONFIG_NOT_YET)                                                           \
+    W("when_needed", TR_CONFIG_NOT_YET)                                                            \
+    W("always", TR_CONFIG_NOT_YET)                                                                 \
+    W("recovery", TR_CONFIG_NOT_YET)                                                               \
+    W("schema_only_recovery", TR_CONFIG_NOT_YET)                                                   \
+    W("never", TR_CONFIG_NOT_YET)                                                                  \
+    W("configuration_based", TR_CONFIG_NOT_YET)                                                    \
     W("custom", TR_CONFIG_NOT_YET)
 
 /* The classes of Kafka Connect, of Debezium's storage modules, and their older subclasses in the server. */
@@ -59,69 +59,75 @@ enum tr_config_offset_storage {
     TR_CONFIG_OFFSET_MEMORY,
     TR_CONFIG_OFFSET_REDIS
 };
-#define TR_WORDS_OFFSET_STORAGE(W)                                                              \
-    W("org.apache.kafka.connect.storage.FileOffsetBackingStore", TR_CONFIG_OFFSET_FILE)         \
-    W("io.debezium.storage.redis.offset.RedisOffsetBackingStore", TR_CONFIG_OFFSET_REDIS)       \
-    W("io.debezium.server.redis.RedisOffsetBackingStore", TR_CONFIG_OFFSET_REDIS)               \
-    W("org.apache.kafka.connect.storage.MemoryOffsetBackingStore", TR_CONFIG_OFFSET_MEMORY)     \
-    W("org.apache.kafka.connect.storage.KafkaOffsetBackingStore", TR_CONFIG_NOT_YET)            \
-    W("io.debezium.storage.jdbc.offset.JdbcOffsetBackingStore", TR_CONFIG_NOT_YET)              \
+#define TR_WORDS_OFFSET_STORAGE(W)                                                                 \
+    W("org.apache.kafka.connect.storage.FileOffsetBackingStore", TR_CONFIG_OFFSET_FILE)            \
+    W("io.debezium.storage.redis.offset.RedisOffsetBackingStore", TR_CONFIG_OFFSET_REDIS)          \
+    W("io.debezium.server.redis.RedisOffsetBackingStore", TR_CONFIG_OFFSET_REDIS)                  \
+    W("org.apache.kafka.connect.storage.MemoryOffsetBackingStore", TR_CONFIG_OFFSET_MEMORY)        \
+    W("org.apache.kafka.connect.storage.KafkaOffsetBackingStore", TR_CONFIG_NOT_YET)               \
+    W("io.debezium.storage.jdbc.offset.JdbcOffsetBackingStore", TR_CONFIG_NOT_YET)                 \
     W("io.debezium.storage.configmap.ConfigMapOffsetStore", TR_CONFIG_NOT_YET)
 
 enum tr_config_commit_policy { TR_CONFIG_COMMIT_PERIODIC = 0, TR_CONFIG_COMMIT_ALWAYS };
-#define TR_WORDS_COMMIT_POLICY(W)                                                                                  \
-    W("io.debezium.engine.spi.OffsetCommitPolicy.PeriodicCommitOffsetPolicy", TR_CONFIG_COMMIT_PERIODIC)           \
-    W("io.debezium.engine.spi.OffsetCommitPolicy$PeriodicCommitOffsetPolicy", TR_CONFIG_COMMIT_PERIODIC)           \
-    W("io.debezium.embedded.spi.OffsetCommitPolicy$PeriodicCommitOffsetPolicy", TR_CONFIG_COMMIT_PERIODIC)         \
-    W("io.debezium.engine.spi.OffsetCommitPolicy.AlwaysCommitOffsetPolicy", TR_CONFIG_COMMIT_ALWAYS)               \
-    W("io.debezium.engine.spi.OffsetCommitPolicy$AlwaysCommitOffsetPolicy", TR_CONFIG_COMMIT_ALWAYS)               \
-    W("io.debezium.embedded.spi.OffsetCommitPolicy$AlwaysCommitOffsetPolicy", TR_CONFIG_COMMIT_ALWAYS)
+#define TR_WORDS_COMMIT_POLICY(W)                                                                  \
+    W("io.debezium.engine.spi.OffsetCommitPolicy.PeriodicCommitOffsetPolicy",                      \
+      TR_CONFIG_COMMIT_PERIODIC)                                                                   \
+    W("io.debezium.engine.spi.OffsetCommitPolicy$PeriodicCommitOffsetPolicy",                      \
+      TR_CONFIG_COMMIT_PERIODIC)                                                                   \
+    W("io.debezium.embedded.spi.OffsetCommitPolicy$PeriodicCommitOffsetPolicy",                    \
+      TR_CONFIG_COMMIT_PERIODIC)                                                                   \
+    W("io.debezium.engine.spi.OffsetCommitPolicy.AlwaysCommitOffsetPolicy",                        \
+      TR_CONFIG_COMMIT_ALWAYS)                                                                     \
+    W("io.debezium.engine.spi.OffsetCommitPolicy$AlwaysCommitOffsetPolicy",                        \
+      TR_CONFIG_COMMIT_ALWAYS)                                                                     \
+    W("io.debezium.embedded.spi.OffsetCommitPolicy$AlwaysCommitOffsetPolicy",                      \
+      TR_CONFIG_COMMIT_ALWAYS)
 
 enum tr_config_sink { TR_CONFIG_SINK_KINESIS = 0 };
 #define TR_WORDS_SINK(W) W("kinesis", TR_CONFIG_SINK_KINESIS)
 
 enum tr_config_format { TR_CONFIG_FORMAT_JSON = 0 };
-#define TR_WORDS_KEY_FORMAT(W)            \
-    W("json", TR_CONFIG_FORMAT_JSON)      \
-    W("jsonbytearray", TR_CONFIG_NOT_YET) \
-    W("avro", TR_CONFIG_NOT_YET)          \
-    W("protobuf", TR_CONFIG_NOT_YET)      \
-    W("cloudevents", TR_CONFIG_NOT_YET)   \
-    W("simplestring", TR_CONFIG_NOT_YET)  \
-    W("binary", TR_CONFIG_NOT_YET)        \
-    W("connect", TR_CONFIG_NOT_YET)       \
+#define TR_WORDS_KEY_FORMAT(W)                                                                     \
+    W("json", TR_CONFIG_FORMAT_JSON)                                                               \
+    W("jsonbytearray", TR_CONFIG_NOT_YET)                                                          \
+    W("avro", TR_CONFIG_NOT_YET)                                                                   \
+    W("protobuf", TR_CONFIG_NOT_YET)                                                               \
+    W("cloudevents", TR_CONFIG_NOT_YET)                                                            \
+    W("simplestring", TR_CONFIG_NOT_YET)                                                           \
+    W("binary", TR_CONFIG_NOT_YET)                                                                 \
+    W("connect", TR_CONFIG_NOT_YET)                                                                \
     W("clientprovided", TR_CONFIG_NOT_YET)
 /* jsonbytearray gives the same bytes in a value. */
-#define TR_WORDS_VALUE_FORMAT(W)              \
-    W("json", TR_CONFIG_FORMAT_JSON)          \
-    W("jsonbytearray", TR_CONFIG_FORMAT_JSON) \
-    W("avro", TR_CONFIG_NOT_YET)              \
-    W("protobuf", TR_CONFIG_NOT_YET)          \
-    W("cloudevents", TR_CONFIG_NOT_YET)       \
-    W("simplestring", TR_CONFIG_NOT_YET)      \
-    W("binary", TR_CONFIG_NOT_YET)            \
-    W("connect", TR_CONFIG_NOT_YET)           \
+#define TR_WORDS_VALUE_FORMAT(W)                                                                   \
+    W("json", TR_CONFIG_FORMAT_JSON)                                                               \
+    W("jsonbytearray", TR_CONFIG_FORMAT_JSON)                                                      \
+    W("avro", TR_CONFIG_NOT_YET)                                                                   \
+    W("protobuf", TR_CONFIG_NOT_YET)                                                               \
+    W("cloudevents", TR_CONFIG_NOT_YET)                                                            \
+    W("simplestring", TR_CONFIG_NOT_YET)                                                           \
+    W("binary", TR_CONFIG_NOT_YET)                                                                 \
+    W("connect", TR_CONFIG_NOT_YET)                                                                \
     W("clientprovided", TR_CONFIG_NOT_YET)
 
-#define TR_WORDS_LOG_LEVEL(W) \
-    W("INFO", TR_LOG_INFO)    \
-    W("ERROR", TR_LOG_ERROR)  \
-    W("WARN", TR_LOG_WARN)    \
-    W("DEBUG", TR_LOG_DEBUG)  \
-    W("TRACE", TR_LOG_DEBUG)  \
-    W("ALL", TR_LOG_DEBUG)    \
-    W("FATAL", TR_LOG_ERROR)  \
-    W("OFF", TR_LOG_ERROR)    \
-    W("SEVERE", TR_LOG_ERROR) \
-    W("WARNING", TR_LOG_WARN) \
-    W("CONFIG", TR_LOG_INFO)  \
-    W("FINE", TR_LOG_DEBUG)   \
-    W("FINER", TR_LOG_DEBUG)  \
+#define TR_WORDS_LOG_LEVEL(W)                                                                      \
+    W("INFO", TR_LOG_INFO)                                                                         \
+    W("ERROR", TR_LOG_ERROR)                                                                       \
+    W("WARN", TR_LOG_WARN)                                                                         \
+    W("DEBUG", TR_LOG_DEBUG)                                                                       \
+    W("TRACE", TR_LOG_DEBUG)                                                                       \
+    W("ALL", TR_LOG_DEBUG)                                                                         \
+    W("FATAL", TR_LOG_ERROR)                                                                       \
+    W("OFF", TR_LOG_ERROR)                                                                         \
+    W("SEVERE", TR_LOG_ERROR)                                                                      \
+    W("WARNING", TR_LOG_WARN)                                                                      \
+    W("CONFIG", TR_LOG_INFO)                                                                       \
+    W("FINE", TR_LOG_DEBUG)                                                                        \
+    W("FINER", TR_LOG_DEBUG)                                                                       \
     W("FINEST", TR_LOG_DEBUG)
 
-#define TR_WORDS_REACTOR(W)              \
-    W("auto", TR_REACTOR_AUTO)           \
-    W("io_uring", TR_REACTOR_IO_URING)   \
+#define TR_WORDS_REACTOR(W)                                                                        \
+    W("auto", TR_REACTOR_AUTO)                                                                     \
+    W("io_uring", TR_REACTOR_IO_URING)                                                             \
     W("epoll", TR_REACTOR_EPOLL)
 
 enum tr_config_plan {
@@ -130,22 +136,22 @@ enum tr_config_plan {
     TR_CONFIG_PLAN_SPREAD,
     TR_CONFIG_PLAN_SINGLE
 };
-#define TR_WORDS_PLAN(W)                 \
-    W("auto", TR_CONFIG_PLAN_AUTO)       \
-    W("compact", TR_CONFIG_PLAN_COMPACT) \
-    W("spread", TR_CONFIG_PLAN_SPREAD)   \
+#define TR_WORDS_PLAN(W)                                                                           \
+    W("auto", TR_CONFIG_PLAN_AUTO)                                                                 \
+    W("compact", TR_CONFIG_PLAN_COMPACT)                                                           \
+    W("spread", TR_CONFIG_PLAN_SPREAD)                                                             \
     W("single", TR_CONFIG_PLAN_SINGLE)
 
 enum tr_config_hot_keys { TR_CONFIG_HOT_KEYS_RELAX = 0 };
-#define TR_WORDS_HOT_KEYS(W)               \
-    W("relax", TR_CONFIG_HOT_KEYS_RELAX)   \
-    W("aggregate", TR_CONFIG_NOT_YET)      \
+#define TR_WORDS_HOT_KEYS(W)                                                                       \
+    W("relax", TR_CONFIG_HOT_KEYS_RELAX)                                                           \
+    W("aggregate", TR_CONFIG_NOT_YET)                                                              \
     W("wait", TR_CONFIG_NOT_YET)
 
 enum tr_config_keyless { TR_CONFIG_KEYLESS_DEBEZIUM = 0 };
-#define TR_WORDS_KEYLESS(W)                  \
-    W("debezium", TR_CONFIG_KEYLESS_DEBEZIUM) \
-    W("table", TR_CONFIG_NOT_YET)            \
+#define TR_WORDS_KEYLESS(W)                                                                        \
+    W("debezium", TR_CONFIG_KEYLESS_DEBEZIUM)                                                      \
+    W("table", TR_CONFIG_NOT_YET)                                                                  \
     W("row", TR_CONFIG_NOT_YET)
 
 enum tr_config_key_oversize {
@@ -153,27 +159,27 @@ enum tr_config_key_oversize {
     TR_CONFIG_KEY_OVERSIZE_FAIL,
     TR_CONFIG_KEY_OVERSIZE_SEND
 };
-#define TR_WORDS_KEY_OVERSIZE(W)            \
-    W("hash", TR_CONFIG_KEY_OVERSIZE_HASH)  \
-    W("fail", TR_CONFIG_KEY_OVERSIZE_FAIL)  \
+#define TR_WORDS_KEY_OVERSIZE(W)                                                                   \
+    W("hash", TR_CONFIG_KEY_OVERSIZE_HASH)                                                         \
+    W("fail", TR_CONFIG_KEY_OVERSIZE_FAIL)                                                         \
     W("send", TR_CONFIG_KEY_OVERSIZE_SEND)
 
 enum tr_config_oversize { TR_CONFIG_OVERSIZE_FAIL = 0 };
-#define TR_WORDS_OVERSIZE(W)              \
-    W("fail", TR_CONFIG_OVERSIZE_FAIL)    \
-    W("trim", TR_CONFIG_NOT_YET)          \
-    W("claim-check", TR_CONFIG_NOT_YET)   \
+#define TR_WORDS_OVERSIZE(W)                                                                       \
+    W("fail", TR_CONFIG_OVERSIZE_FAIL)                                                             \
+    W("trim", TR_CONFIG_NOT_YET)                                                                   \
+    W("claim-check", TR_CONFIG_NOT_YET)                                                            \
     W("dead-letter", TR_CONFIG_NOT_YET)
 
 enum tr_config_envelope_ts { TR_CONFIG_ENVELOPE_TS_WALL = 0, TR_CONFIG_ENVELOPE_TS_SOURCE };
-#define TR_WORDS_ENVELOPE_TS(W)              \
-    W("wall", TR_CONFIG_ENVELOPE_TS_WALL)    \
+#define TR_WORDS_ENVELOPE_TS(W)                                                                    \
+    W("wall", TR_CONFIG_ENVELOPE_TS_WALL)                                                          \
     W("source", TR_CONFIG_ENVELOPE_TS_SOURCE)
 
 enum tr_config_compat { TR_CONFIG_COMPAT_3_6 = 0 };
-#define TR_WORDS_COMPAT(W)          \
-    W("3.6", TR_CONFIG_COMPAT_3_6)  \
-    W("3.0", TR_CONFIG_NOT_YET)     \
+#define TR_WORDS_COMPAT(W)                                                                         \
+    W("3.6", TR_CONFIG_COMPAT_3_6)                                                                 \
+    W("3.0", TR_CONFIG_NOT_YET)                                                                    \
     W("2.3", TR_CONFIG_NOT_YET)
 
 #endif

@@ -14,13 +14,14 @@ struct tr_cover_mark {
     _Atomic uint64_t hit_count;
 };
 
-#define TR_COVER(mark_name)                                                                                       \
-    do {                                                                                                          \
-        static struct tr_cover_mark cover_mark = {.name = (mark_name)};                                           \
-        static struct tr_cover_mark *const cover_entry __attribute__((section("tr_cover"), used)) = &cover_mark;  \
-        (void)cover_entry;                                                                                        \
-        /* Relaxed: a statistic, read after the threads have ended. */                                            \
-        (void)atomic_fetch_add_explicit(&cover_mark.hit_count, 1, memory_order_relaxed);                          \
+#define TR_COVER(mark_name)                                                                        \
+    do {                                                                                           \
+        static struct tr_cover_mark cover_mark = {.name = (mark_name)};                            \
+        static struct tr_cover_mark *const cover_entry                                             \
+            __attribute__((section("tr_cover"), used)) = &cover_mark;                              \
+        (void)cover_entry;                                                                         \
+        /* Relaxed: a statistic, read after the threads have ended. */                             \
+        (void)atomic_fetch_add_explicit(&cover_mark.hit_count, 1, memory_order_relaxed);           \
     } while (0)
 
 /* All marks of the program, in no order. */

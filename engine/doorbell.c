@@ -25,7 +25,8 @@ void tr_doorbell_close(struct tr_doorbell *bell)
     bell->event_fd = -1;
 }
 
-void tr_doorbell_park(struct tr_doorbell *bell, bool (*has_work)(void *self), void *self, int timeout_ms)
+void tr_doorbell_park(struct tr_doorbell *bell, bool (*has_work)(void *self), void *self,
+                      int timeout_ms)
 {
     struct pollfd poll_fd = {.fd = bell->event_fd, .events = POLLIN};
     eventfd_t ignored;

@@ -41,7 +41,8 @@ static inline void tr_doorbell_ring(struct tr_doorbell *bell)
  * Parks the owner until the bell rings or `timeout_ms` (-1 = for ever) passed; returns at once if `has_work` says so.
  * @thread the owner
  */
-void tr_doorbell_park(struct tr_doorbell *bell, bool (*has_work)(void *self), void *self, int timeout_ms);
+void tr_doorbell_park(struct tr_doorbell *bell, bool (*has_work)(void *self), void *self,
+                      int timeout_ms);
 
 /* The halves of park for an owner that waits elsewhere (its reactor): begin, look once more, wait, end. */
 static inline void tr_doorbell_park_begin(struct tr_doorbell *bell)

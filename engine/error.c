@@ -32,8 +32,8 @@ static const struct {
     [TR_ERR_INTERRUPTED] = {"interrupted", 60},
 };
 
-enum tr_code tr_error_set(struct tr_error *err, enum tr_code code, enum tr_remedy remedy, const char *file,
-                          int line, const char *format, ...)
+enum tr_code tr_error_set(struct tr_error *err, enum tr_code code, enum tr_remedy remedy,
+                          const char *file, int line, const char *format, ...)
 {
     TR_ASSERT(code != TR_OK);
     if (err == NULL) {

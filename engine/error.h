@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 #define TR_NODISCARD __attribute__((warn_unused_result))
-#define TR_PRINTF(format_index, args_index) \
+#define TR_PRINTF(format_index, args_index)                                                        \
     __attribute__((format(printf, format_index, args_index)))
 #define TR_NORETURN __attribute__((noreturn))
 #define TR_LIKELY(cond) __builtin_expect(!!(cond), 1)
@@ -63,8 +63,8 @@ struct tr_error {
 };
 
 /* Fills `err` (may be NULL) and returns `code`. Used through TR_FAIL. */
-enum tr_code tr_error_set(struct tr_error *err, enum tr_code code, enum tr_remedy remedy, const char *file,
-                          int line, const char *format, ...) TR_PRINTF(6, 7);
+enum tr_code tr_error_set(struct tr_error *err, enum tr_code code, enum tr_remedy remedy,
+                          const char *file, int line, const char *format, ...) TR_PRINTF(6, 7);
 
 /* Puts "context: " before the text; once per layer. Returns err->code. */
 enum tr_code tr_error_prefix(struct tr_error *err, const char *format, ...) TR_PRINTF(2, 3);
@@ -75,6 +75,7 @@ const char *tr_code_name(enum tr_code code);
 /* The process's exit code for an error; never 0 for anything but TR_OK. */
 int tr_error_exit_code(enum tr_code code);
 
-#define TR_FAIL(err, code, remedy, ...) tr_error_set((err), (code), (remedy), __FILE__, __LINE__, __VA_ARGS__)
+#define TR_FAIL(err, code, remedy, ...)                                                            \
+    tr_error_set((err), (code), (remedy), __FILE__, __LINE__, __VA_ARGS__)
 
 #endif

@@ -12,7 +12,7 @@
 #include "engine/error.h"
 
 struct tr_fault {
-    _Atomic int state; /* 0 none, 1 being written, 2 readable */
+    _Atomic int state;     /* 0 none, 1 being written, 2 readable */
     struct tr_error error; /* written between 1 and 2 by the winner only */
 };
 

@@ -19,7 +19,8 @@
 
 #define SWEEP_NS TR_NS_PER_S
 /* In sweeps, so in seconds; a sweep more is possible. */
-#define HEAD_SWEEPS 10  /* for a whole request head, from its first byte or the connection's start \
+#define HEAD_SWEEPS                                                                                \
+    10                  /* for a whole request head, from its first byte or the connection's start \
                          */
 #define WRITE_SWEEPS 30 /* without progress of an answer */
 #define IDLE_SWEEPS 60  /* between two requests */

@@ -11,7 +11,8 @@
 #include "engine/assert.h"
 
 #define CHUNK_HEAD_BYTES (sizeof("00000000\r\n") - 1)
-#define CHUNK_TAIL_BYTES (sizeof("\r\n0\r\n\r\n") - 1) /* of the last chunk; the others need less  \
+#define CHUNK_TAIL_BYTES                                                                           \
+    (sizeof("\r\n0\r\n\r\n") - 1) /* of the last chunk; the others need less  \
                                                         */
 
 static_assert(TR_HTTP_OUT_BYTES >=

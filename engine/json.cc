@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #define SIMDJSON_EXCEPTIONS 0
 
-#include <simdjson.h>
-
 #include <cstdint>
 #include <cstring>
 #include <new>
+#include <simdjson.h>
 #include <string_view>
 
 /* Our headers are C, this is the only place where C++ reads them: C linkage, and C's literals in inline functions. */
@@ -21,7 +20,8 @@ extern "C" {
 
 namespace ondemand = simdjson::ondemand;
 
-static_assert(TR_JSON_PADDING_BYTES >= simdjson::SIMDJSON_PADDING, "what the header promises is what simdjson reads");
+static_assert(TR_JSON_PADDING_BYTES >= simdjson::SIMDJSON_PADDING,
+              "what the header promises is what simdjson reads");
 
 /* One container that was entered. */
 struct frame {
@@ -37,8 +37,8 @@ struct tr_json_reader {
     ondemand::value value; /* the current one, unless it is the root: `document` then */
     bool has_value;
     bool is_at_root;
-    const uint8_t *text;   /* what is read; borrows: the caller's or `copy` */
-    uint8_t *copy;         /* owns; mapped, bytes_max + padding */
+    const uint8_t *text; /* what is read; borrows: the caller's or `copy` */
+    uint8_t *copy;       /* owns; mapped, bytes_max + padding */
     size_t bytes_max;
     uint32_t depth;
     const char *failure; /* static; NULL = none */
@@ -55,7 +55,8 @@ static bool fail(struct tr_json_reader *reader, const char *what)
         reader->failure_at_bytes = 0;
         if (reader->text != nullptr && reader->document.is_alive() &&
             reader->document.current_location().get(at) == simdjson::SUCCESS) {
-            reader->failure_at_bytes = static_cast<size_t>(reinterpret_cast<const uint8_t *>(at) - reader->text);
+            reader->failure_at_bytes =
+                static_cast<size_t>(reinterpret_cast<const uint8_t *>(at) - reader->text);
         }
     }
     reader->has_value = false;
@@ -107,8 +108,8 @@ enum tr_code tr_json_open(struct tr_json_reader **reader, size_t bytes_max, stru
     opened->copy = static_cast<uint8_t *>(tr_memory_map(bytes_max + TR_JSON_PADDING_BYTES, err));
     if (opened->copy == nullptr || opened->parser.allocate(bytes_max) != simdjson::SUCCESS) {
         tr_json_close(opened);
-        return TR_FAIL(err, TR_ERR_SYSTEM, TR_STOP, "JSON reader for %zu bytes: the system refused the memory",
-                       bytes_max);
+        return TR_FAIL(err, TR_ERR_SYSTEM, TR_STOP,
+                       "JSON reader for %zu bytes: the system refused the memory", bytes_max);
     }
     *reader = opened;
     return TR_OK;
@@ -147,7 +148,8 @@ void tr_json_begin_padded(struct tr_json_reader *reader, struct tr_span text)
         return;
     }
     const simdjson::error_code error =
-        reader->parser.iterate(text.data, text.bytes, text.bytes + simdjson::SIMDJSON_PADDING).get(reader->document);
+        reader->parser.iterate(text.data, text.bytes, text.bytes + simdjson::SIMDJSON_PADDING)
+            .get(reader->document);
     if (error != simdjson::SUCCESS) {
         (void)fail(reader, error);
         return;
@@ -171,7 +173,8 @@ enum tr_code tr_json_finish(struct tr_json_reader *reader, struct tr_error *err)
     if (reader->failure == nullptr) {
         return TR_OK;
     }
-    return TR_FAIL(err, TR_ERR_PROTOCOL, TR_STOP, "JSON near byte %zu: %s", reader->failure_at_bytes, reader->failure);
+    return TR_FAIL(err, TR_ERR_PROTOCOL, TR_STOP, "JSON near byte %zu: %s",
+                   reader->failure_at_bytes, reader->failure);
 }
 
 void tr_json_fail(struct tr_json_reader *reader, const char *what)
@@ -230,7 +233,8 @@ static struct frame *push_frame(struct tr_json_reader *reader, bool is_array)
 static bool pop_frame(struct tr_json_reader *reader)
 {
     reader->depth--;
-    if (reader->depth == 0 && reader->document.current_location().error() != simdjson::OUT_OF_BOUNDS) {
+    if (reader->depth == 0 &&
+        reader->document.current_location().error() != simdjson::OUT_OF_BOUNDS) {
         return fail(reader, "there is text after the document's end");
     }
     return false;
@@ -244,8 +248,8 @@ bool tr_json_enter_object(struct tr_json_reader *reader)
     if (frame == nullptr) {
         return false;
     }
-    simdjson::error_code error =
-        reader->is_at_root ? reader->document.get_object().get(object) : reader->value.get_object().get(object);
+    simdjson::error_code error = reader->is_at_root ? reader->document.get_object().get(object)
+                                                    : reader->value.get_object().get(object);
     reader->is_at_root = false;
     if (error == simdjson::SUCCESS) {
         error = object.begin().get(frame->member);
@@ -261,8 +265,8 @@ bool tr_json_enter_array(struct tr_json_reader *reader)
     if (frame == nullptr) {
         return false;
     }
-    simdjson::error_code error =
-        reader->is_at_root ? reader->document.get_array().get(array) : reader->value.get_array().get(array);
+    simdjson::error_code error = reader->is_at_root ? reader->document.get_array().get(array)
+                                                    : reader->value.get_array().get(array);
     reader->is_at_root = false;
     if (error == simdjson::SUCCESS) {
         error = array.begin().get(frame->element);
@@ -359,7 +363,8 @@ struct tr_span tr_json_get_text(struct tr_json_reader *reader)
     }
     const char *content = token.data() + 1;
     const size_t content_bytes = token.size() < 2 ? 0 : token.size() - 2;
-    if (token.size() >= 2 && token.back() == '"' && memchr(content, '\\', content_bytes) == nullptr) {
+    if (token.size() >= 2 && token.back() == '"' &&
+        memchr(content, '\\', content_bytes) == nullptr) {
         /* Moves the parser behind the value without copying it. */
         ondemand::raw_json_string ignored;
         const simdjson::error_code error = reader->value.get_raw_json_string().get(ignored);
@@ -384,7 +389,8 @@ struct tr_span tr_json_get_text_or_null(struct tr_json_reader *reader)
     if (tr_json_type(reader) != TR_JSON_TYPE_NULL) {
         return tr_json_get_text(reader);
     }
-    if (take_value(reader) && (reader->value.is_null().get(is_null) != simdjson::SUCCESS || !is_null)) {
+    if (take_value(reader) &&
+        (reader->value.is_null().get(is_null) != simdjson::SUCCESS || !is_null)) {
         (void)fail(reader, "want a string or null");
     }
     return tr_span_of(nullptr, 0);
@@ -452,8 +458,9 @@ struct tr_span tr_json_get_raw(struct tr_json_reader *reader)
     if (!take_value(reader)) {
         return tr_span_of(nullptr, 0);
     }
-    const simdjson::error_code error = reader->is_at_root ? simdjson::to_json_string(reader->document).get(raw)
-                                                          : simdjson::to_json_string(reader->value).get(raw);
+    const simdjson::error_code error = reader->is_at_root
+                                           ? simdjson::to_json_string(reader->document).get(raw)
+                                           : simdjson::to_json_string(reader->value).get(raw);
     reader->is_at_root = false;
     if (error != simdjson::SUCCESS) {
         (void)fail(reader, error);

@@ -33,8 +33,10 @@
 #include "engine/bytes.h"
 #include "engine/error.h"
 
-#define TR_JSON_PADDING_BYTES 64 /* readable bytes after a text that is parsed in place; simdjson's SIMDJSON_PADDING */
-#define TR_JSON_DEPTH_MAX 32     /* containers entered within each other; what is skipped may be deeper */
+#define TR_JSON_PADDING_BYTES                                                                      \
+    64 /* readable bytes after a text that is parsed in place; simdjson's SIMDJSON_PADDING */
+#define TR_JSON_DEPTH_MAX                                                                          \
+    32 /* containers entered within each other; what is skipped may be deeper */
 
 enum tr_json_type {
     TR_JSON_TYPE_FAILED = 0, /* no current value, or the reader has failed */
@@ -52,7 +54,8 @@ struct tr_json_reader; /* opaque */
  * Takes all memory for texts of at most `bytes_max` bytes: about 8 times as much address space (tr_json_memory_bytes),
  * resident only as far as texts use it. Errors: TR_ERR_SYSTEM.
  */
-TR_NODISCARD enum tr_code tr_json_open(struct tr_json_reader **reader, size_t bytes_max, struct tr_error *err);
+TR_NODISCARD enum tr_code tr_json_open(struct tr_json_reader **reader, size_t bytes_max,
+                                       struct tr_error *err);
 
 /* Accepts NULL. */
 void tr_json_close(struct tr_json_reader *reader);

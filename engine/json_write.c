@@ -6,7 +6,8 @@
 #define ESCAPE_BYTES_MAX 12 /* one code point: two \uXXXX */
 #define NUMBER_BYTES_MAX 20
 
-static const uint8_t hex_digits[16] = {'0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F'};
+static const uint8_t hex_digits[16] = {'0', '1', '2', '3', '4', '5', '6', '7',
+                                       '8', '9', 'A', 'B', 'C', 'D', 'E', 'F'};
 
 static bool is_continuation(uint8_t byte)
 {
@@ -65,7 +66,8 @@ static size_t write_ascii_escape(uint8_t *out, uint8_t byte)
 /* Whether a second byte can follow this lead of four; Java's isMalformed4_2, turned round. */
 static bool second_of_four_fits(uint8_t lead, uint8_t second)
 {
-    return is_continuation(second) && !(lead == 0xF0 && second < 0x90) && !(lead == 0xF4 && second > 0x8F);
+    return is_continuation(second) && !(lead == 0xF0 && second < 0x90) &&
+           !(lead == 0xF4 && second > 0x8F);
 }
 
 static bool second_of_three_fits(uint8_t lead, uint8_t second)
@@ -113,7 +115,8 @@ static size_t sequence_bytes(const uint8_t *text, size_t left_bytes, bool *is_va
 }
 
 /* One sequence of bytes >= 0x80; returns what was written and sets what was read. */
-static size_t write_sequence(uint8_t *out, const uint8_t *text, size_t left_bytes, size_t *read_bytes)
+static size_t write_sequence(uint8_t *out, const uint8_t *text, size_t left_bytes,
+                             size_t *read_bytes)
 {
     bool is_valid;
     const size_t bytes = sequence_bytes(text, left_bytes, &is_valid);
@@ -133,8 +136,9 @@ static size_t write_sequence(uint8_t *out, const uint8_t *text, size_t left_byte
         }
         return bytes;
     }
-    const uint32_t code_point = (uint32_t)(text[0] & 0x07) << 18 | (uint32_t)(text[1] & 0x3F) << 12 |
-                                (uint32_t)(text[2] & 0x3F) << 6 | (uint32_t)(text[3] & 0x3F);
+    const uint32_t code_point = (uint32_t)(text[0] & 0x07) << 18 |
+                                (uint32_t)(text[1] & 0x3F) << 12 | (uint32_t)(text[2] & 0x3F) << 6 |
+                                (uint32_t)(text[3] & 0x3F);
     const size_t written_bytes = write_unit(out, 0xD800 + ((code_point - 0x10000) >> 10));
     return written_bytes + write_unit(out + written_bytes, 0xDC00 + (code_point & 0x3FF));
 }
@@ -147,7 +151,8 @@ static size_t write_one(uint8_t *out, const uint8_t *text, size_t left_bytes, si
         out[0] = *text;
         return 1;
     }
-    return *text < 0x80 ? write_ascii_escape(out, *text) : write_sequence(out, text, left_bytes, read_bytes);
+    return *text < 0x80 ? write_ascii_escape(out, *text)
+                        : write_sequence(out, text, left_bytes, read_bytes);
 }
 
 size_t tr_json_escape_rest(uint8_t *out, struct tr_span text, size_t done_bytes)
@@ -163,7 +168,8 @@ size_t tr_json_escape_rest(uint8_t *out, struct tr_span text, size_t done_bytes)
             const __m128i bytes = _mm_loadu_si128((const __m128i_u *)at);
             const unsigned mask = tr_json_special_mask(bytes);
             const unsigned plain_bytes = mask == 0 ? 16u : (unsigned)__builtin_ctz(mask);
-            _mm_storeu_si128((__m128i_u *)out, bytes); /* there is room for six times what is left */
+            _mm_storeu_si128((__m128i_u *)out,
+                             bytes); /* there is room for six times what is left */
             at += plain_bytes;
             out += plain_bytes;
             if (plain_bytes == 16) {
@@ -220,7 +226,8 @@ void tr_json_write_literal(struct tr_json_writer *writer, const char *text)
 
 void tr_json_write_text(struct tr_json_writer *writer, struct tr_span text)
 {
-    const bool has_worst_room = text.bytes <= (writer->room_bytes - writer->bytes) / (TR_JSON_ESCAPE_FACTOR + 2);
+    const bool has_worst_room =
+        text.bytes <= (writer->room_bytes - writer->bytes) / (TR_JSON_ESCAPE_FACTOR + 2);
     const size_t escaped_bytes = has_worst_room ? 0 : tr_json_escaped_bytes(text);
     uint8_t *at = reserve(writer, escaped_bytes + 2);
 

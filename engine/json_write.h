@@ -54,7 +54,8 @@ static inline unsigned tr_json_special_mask(__m128i bytes)
     const __m128i quote = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('"'));
     const __m128i backslash = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\'));
 
-    return (unsigned)_mm_movemask_epi8(_mm_or_si128(control_or_high, _mm_or_si128(quote, backslash)));
+    return (unsigned)_mm_movemask_epi8(
+        _mm_or_si128(control_or_high, _mm_or_si128(quote, backslash)));
 }
 #endif
 
@@ -78,7 +79,8 @@ static inline bool tr_json_copy_short(uint8_t *out, const uint8_t *text, size_t 
     bool is_plain = true;
     for (size_t i = 0; i < bytes; i++) {
         out[i] = text[i];
-        is_plain = is_plain && text[i] >= 0x20 && text[i] < 0x80 && text[i] != '"' && text[i] != '\\';
+        is_plain =
+            is_plain && text[i] >= 0x20 && text[i] < 0x80 && text[i] != '"' && text[i] != '\\';
     }
     return is_plain;
 }
@@ -90,7 +92,8 @@ static inline bool tr_json_copy_short(uint8_t *out, const uint8_t *text, size_t 
 static inline size_t tr_json_escape(uint8_t *out, struct tr_span text)
 {
     if (text.bytes < 16) {
-        return tr_json_copy_short(out, text.data, text.bytes) ? text.bytes : tr_json_escape_rest(out, text, 0);
+        return tr_json_copy_short(out, text.data, text.bytes) ? text.bytes
+                                                              : tr_json_escape_rest(out, text, 0);
     }
 #if defined(__SSE2__)
     size_t done_bytes = 0;
@@ -101,7 +104,8 @@ static inline size_t tr_json_escape(uint8_t *out, struct tr_span text)
         }
         _mm_storeu_si128((__m128i_u *)(out + done_bytes), bytes);
     }
-    const __m128i last = _mm_loadu_si128((const __m128i_u *)(text.data + text.bytes - 16)); /* overlaps the one before */
+    const __m128i last = _mm_loadu_si128(
+        (const __m128i_u *)(text.data + text.bytes - 16)); /* overlaps the one before */
     if (tr_json_special_mask(last) != 0) {
         return tr_json_escape_rest(out, text, done_bytes);
     }

@@ -35,8 +35,10 @@ struct tr_log_field {
 };
 
 #define TR_TEXT(k, v) ((struct tr_log_field){.key = (k), .kind = TR_LOG_FIELD_TEXT, .text = (v)})
-#define TR_INT(k, v) ((struct tr_log_field){.key = (k), .kind = TR_LOG_FIELD_INT, .sint = (int64_t)(v)})
-#define TR_UINT(k, v) ((struct tr_log_field){.key = (k), .kind = TR_LOG_FIELD_UINT, .uint = (uint64_t)(v)})
+#define TR_INT(k, v)                                                                               \
+    ((struct tr_log_field){.key = (k), .kind = TR_LOG_FIELD_INT, .sint = (int64_t)(v)})
+#define TR_UINT(k, v)                                                                              \
+    ((struct tr_log_field){.key = (k), .kind = TR_LOG_FIELD_UINT, .uint = (uint64_t)(v)})
 #define TR_REAL(k, v) ((struct tr_log_field){.key = (k), .kind = TR_LOG_FIELD_DOUBLE, .real = (v)})
 
 struct tr_log_site { /* one static per call site */
@@ -59,22 +61,23 @@ void tr_log_write(struct tr_log_site *site, enum tr_log_level level, const char 
                   const struct tr_log_field *fields, size_t field_count);
 
 /* TR_LOG(TR_LOG_WARN, "shipper.throttled", TR_TEXT("stream", name), TR_UINT("delay_ms", 20)); */
-#define TR_LOG(level, event, ...)                                                                        \
-    do {                                                                                                 \
-        if (tr_log_is_on(level)) {                                                                       \
-            static struct tr_log_site log_site;                                                          \
-            const struct tr_log_field log_fields[] = {__VA_ARGS__};                                      \
-            tr_log_write(&log_site, (level), (event), log_fields, sizeof(log_fields) / sizeof(log_fields[0])); \
-        }                                                                                                \
+#define TR_LOG(level, event, ...)                                                                  \
+    do {                                                                                           \
+        if (tr_log_is_on(level)) {                                                                 \
+            static struct tr_log_site log_site;                                                    \
+            const struct tr_log_field log_fields[] = {__VA_ARGS__};                                \
+            tr_log_write(&log_site, (level), (event), log_fields,                                  \
+                         sizeof(log_fields) / sizeof(log_fields[0]));                              \
+        }                                                                                          \
     } while (0)
 
 /* A line without fields: TR_LOG_PLAIN(TR_LOG_INFO, "engine.stopped"); */
-#define TR_LOG_PLAIN(level, event)                                                                       \
-    do {                                                                                                 \
-        if (tr_log_is_on(level)) {                                                                       \
-            static struct tr_log_site log_site;                                                          \
-            tr_log_write(&log_site, (level), (event), NULL, 0);                                          \
-        }                                                                                                \
+#define TR_LOG_PLAIN(level, event)                                                                 \
+    do {                                                                                           \
+        if (tr_log_is_on(level)) {                                                                 \
+            static struct tr_log_site log_site;                                                    \
+            tr_log_write(&log_site, (level), (event), NULL, 0);                                    \
+        }                                                                                          \
     } while (0)
 
 /* The one line of a fatal or handled error: event, code, remedy, text. Throttled per event name. */

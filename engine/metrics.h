@@ -29,7 +29,8 @@ enum tr_metric {
 /* Bucket i counts values <= 1, 2, 5, 10, 20, 50 ... x 100 us: from 100 us to 5,000 s in steps of 1-2-5. */
 #define TR_HISTOGRAM_BUCKETS 24
 
-#define TR_METRIC_LABEL_BYTES 160 /* a Kinesis stream name has at most 128 characters, an actor's fewer */
+#define TR_METRIC_LABEL_BYTES                                                                      \
+    160 /* a Kinesis stream name has at most 128 characters, an actor's fewer */
 
 enum tr_metric_scope { TR_METRIC_SCOPE_NONE = 0, TR_METRIC_SCOPE_ACTOR, TR_METRIC_SCOPE_STREAM };
 
@@ -37,13 +38,15 @@ struct tr_metric_block {
     enum tr_metric_scope scope;        /* which label `label` is the value of */
     char label[TR_METRIC_LABEL_BYTES]; /* actor or stream name; empty = none */
     _Atomic uint64_t values[TR_METRIC_COUNT];
-    _Atomic uint64_t latency_buckets[TR_HISTOGRAM_BUCKETS + 1]; /* commit to accepted; not cumulative, last = above all */
+    _Atomic uint64_t latency_buckets[TR_HISTOGRAM_BUCKETS +
+                                     1]; /* commit to accepted; not cumulative, last = above all */
     _Atomic uint64_t latency_sum_us;
 };
 
 struct tr_metrics; /* the registry: opaque, growable up to its ceiling at registration time only */
 
-TR_NODISCARD enum tr_code tr_metrics_open(struct tr_metrics **metrics, uint32_t blocks_max, struct tr_error *err);
+TR_NODISCARD enum tr_code tr_metrics_open(struct tr_metrics **metrics, uint32_t blocks_max,
+                                          struct tr_error *err);
 void tr_metrics_close(struct tr_metrics *metrics);
 
 /* With every block made: its term of the memory sum. */
@@ -79,9 +82,11 @@ static inline void tr_metric_add(struct tr_metric_block *block, enum tr_metric m
 }
 
 /* Sets a gauge of one's own block. @thread the block's owner */
-static inline void tr_metric_set(struct tr_metric_block *block, enum tr_metric metric, uint64_t value)
+static inline void tr_metric_set(struct tr_metric_block *block, enum tr_metric metric,
+                                 uint64_t value)
 {
-    atomic_store_explicit(&block->values[metric], value, memory_order_relaxed); /* relaxed: as above */
+    atomic_store_explicit(&block->values[metric], value,
+                          memory_order_relaxed); /* relaxed: as above */
 }
 
 /* Counts `count` records with one commit-to-accepted latency (negative counts as 0). @thread the block's owner */
@@ -107,8 +112,8 @@ struct tr_metrics_cursor {
  * Writes the next lines of the Prometheus text exposition (version 0.0.4) into `out`, whole lines only, and moves the
  * cursor. Returns bytes written; cursor->is_done once nothing is left. @thread one scrape at a time per cursor
  */
-size_t tr_metrics_write_part(struct tr_metrics *metrics, struct tr_metrics_cursor *cursor, char *out,
-                             size_t room_bytes);
+size_t tr_metrics_write_part(struct tr_metrics *metrics, struct tr_metrics_cursor *cursor,
+                             char *out, size_t room_bytes);
 
 /* Writes everything into `out` (at most `room_bytes`); returns bytes written, or 0 when it does not fit. */
 size_t tr_metrics_write(struct tr_metrics *metrics, char *out, size_t room_bytes);

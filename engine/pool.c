@@ -21,8 +21,8 @@ static size_t round_up(size_t bytes, size_t to)
     return (bytes + to - 1) / to * to;
 }
 
-enum tr_code tr_pool_init(struct tr_pool *pool, const char *name, uint32_t object_count, size_t object_bytes,
-                          struct tr_error *err)
+enum tr_code tr_pool_init(struct tr_pool *pool, const char *name, uint32_t object_count,
+                          size_t object_bytes, struct tr_error *err)
 {
     TR_ASSERT(object_count > 0);
     TR_ASSERT(object_bytes > 0);
@@ -38,7 +38,8 @@ enum tr_code tr_pool_init(struct tr_pool *pool, const char *name, uint32_t objec
     pool->free_index = calloc(object_count, sizeof(*pool->free_index));
     pool->is_out = calloc(object_count, sizeof(*pool->is_out));
     if (pool->free_index == NULL || pool->is_out == NULL) {
-        (void)TR_FAIL(err, TR_ERR_SYSTEM, TR_STOP, "list of %u objects: the system refused the memory", object_count);
+        (void)TR_FAIL(err, TR_ERR_SYSTEM, TR_STOP,
+                      "list of %u objects: the system refused the memory", object_count);
         goto fail;
     }
     for (uint32_t i = 0; i < object_count; i++) {
@@ -74,7 +75,8 @@ void *tr_pool_try_acquire(struct tr_pool *pool)
 
 void tr_pool_release(struct tr_pool *pool, void *object)
 {
-    const size_t offset = (size_t)((unsigned char *)object - pool->memory); /* below the pool: wraps to a huge one */
+    const size_t offset =
+        (size_t)((unsigned char *)object - pool->memory); /* below the pool: wraps to a huge one */
     const size_t index = offset / pool->object_bytes;
 
     TR_ASSERT(index < pool->object_count);
@@ -97,12 +99,13 @@ void *tr_memory_map(size_t bytes, struct tr_error *err)
 
     TR_ASSERT(bytes > 0);
     TR_ASSERT(mapped_bytes >= bytes);
-    void *memory =
-        mmap(NULL, mapped_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *memory = mmap(NULL, mapped_bytes, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED) {
         (void)TR_FAIL(err, TR_ERR_SYSTEM, TR_STOP,
-                      "mapping of %zu bytes: error %d; lower the configured buffers or raise the memory limit", bytes,
-                      errno);
+                      "mapping of %zu bytes: error %d; lower the configured buffers or raise the "
+                      "memory limit",
+                      bytes, errno);
         return NULL;
     }
     /* A huge page would make 2 MiB resident for one byte touched. A kernel without them refuses: as good. */

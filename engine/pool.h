@@ -23,12 +23,13 @@ struct tr_pool {
     uint32_t object_count;
     uint32_t free_count;
     uint32_t *free_index; /* owns; stack of free objects */
-    uint8_t *is_out;      /* owns; per object 1 while acquired, so that a second release is caught */
+    uint8_t *is_out; /* owns; per object 1 while acquired, so that a second release is caught */
 };
 
 /* Errors: TR_ERR_SYSTEM when memory is refused. */
-TR_NODISCARD enum tr_code tr_pool_init(struct tr_pool *pool, const char *name, uint32_t object_count,
-                                       size_t object_bytes, struct tr_error *err);
+TR_NODISCARD enum tr_code tr_pool_init(struct tr_pool *pool, const char *name,
+                                       uint32_t object_count, size_t object_bytes,
+                                       struct tr_error *err);
 
 /* Accepts a zeroed pool. */
 void tr_pool_deinit(struct tr_pool *pool);

@@ -29,12 +29,14 @@ struct tr_properties {
  * Reads `text` (borrowed for the call).
  * Errors: TR_ERR_CONFIG naming the line: bytes that are not UTF-8, a malformed \u escape, a NUL; TR_ERR_SYSTEM.
  */
-TR_NODISCARD enum tr_code tr_properties_parse(struct tr_properties *properties, struct tr_span text, struct tr_error *err);
+TR_NODISCARD enum tr_code tr_properties_parse(struct tr_properties *properties, struct tr_span text,
+                                              struct tr_error *err);
 
 /* Accepts a zeroed set. */
 void tr_properties_deinit(struct tr_properties *properties);
 
 /* The last property of that key (it wins, as in Java), or NULL. */
-const struct tr_property *tr_properties_find(const struct tr_properties *properties, const char *key);
+const struct tr_property *tr_properties_find(const struct tr_properties *properties,
+                                             const char *key);
 
 #endif

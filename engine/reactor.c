@@ -11,13 +11,14 @@
 /* One wait is never longer: keeps deadline arithmetic and the kernel's timeouts within range. */
 #define WAIT_NS_MAX (INT64_C(3600) * TR_NS_PER_S)
 
-static enum tr_code open_engine(struct tr_reactor *reactor, enum tr_reactor_engine engine, struct tr_error *err);
+static enum tr_code open_engine(struct tr_reactor *reactor, enum tr_reactor_engine engine,
+                                struct tr_error *err);
 static void heap_place(struct tr_reactor *reactor, struct tr_reactor_timer *timer, uint32_t index);
 static void heap_sift(struct tr_reactor *reactor, struct tr_reactor_timer *timer, uint32_t index);
 static uint32_t fire_timers(struct tr_reactor *reactor, int64_t now_ns);
 
-enum tr_code tr_reactor_open(struct tr_reactor **reactor, enum tr_reactor_engine engine, uint32_t fds_max,
-                             uint32_t timers_max, struct tr_error *err)
+enum tr_code tr_reactor_open(struct tr_reactor **reactor, enum tr_reactor_engine engine,
+                             uint32_t fds_max, uint32_t timers_max, struct tr_error *err)
 {
     TR_ASSERT(fds_max < TR_REACTOR_FD_LIMIT);
     TR_ASSERT(timers_max < UINT32_MAX);
@@ -33,10 +34,11 @@ enum tr_code tr_reactor_open(struct tr_reactor **reactor, enum tr_reactor_engine
     opened->free_slots = calloc(opened->slot_count, sizeof(*opened->free_slots));
     opened->heap = calloc((size_t)timers_max + 1, sizeof(*opened->heap));
     opened->slot_of_fd = tr_memory_map(sizeof(*opened->slot_of_fd) * TR_REACTOR_FD_LIMIT, err);
-    if (opened->handles == NULL || opened->free_slots == NULL || opened->heap == NULL || opened->slot_of_fd == NULL) {
+    if (opened->handles == NULL || opened->free_slots == NULL || opened->heap == NULL ||
+        opened->slot_of_fd == NULL) {
         tr_reactor_close(opened);
-        return TR_FAIL(err, TR_ERR_SYSTEM, TR_STOP, "reactor of %u descriptors: the system refused the memory",
-                       fds_max);
+        return TR_FAIL(err, TR_ERR_SYSTEM, TR_STOP,
+                       "reactor of %u descriptors: the system refused the memory", fds_max);
     }
     for (uint32_t i = 0; i < opened->slot_count; i++) {
         opened->handles[i].fd = -1;
@@ -51,7 +53,8 @@ enum tr_code tr_reactor_open(struct tr_reactor **reactor, enum tr_reactor_engine
     return TR_OK;
 }
 
-static enum tr_code open_engine(struct tr_reactor *reactor, enum tr_reactor_engine engine, struct tr_error *err)
+static enum tr_code open_engine(struct tr_reactor *reactor, enum tr_reactor_engine engine,
+                                struct tr_error *err)
 {
     if (engine != TR_REACTOR_EPOLL) {
         reactor->ops = &tr_reactor_engine_uring;
@@ -90,8 +93,8 @@ const char *tr_reactor_engine_name(const struct tr_reactor *reactor)
     return reactor->ops->name;
 }
 
-enum tr_code tr_reactor_set(struct tr_reactor *reactor, int fd, uint32_t interest, tr_reactor_on_ready *on_ready,
-                            void *self, struct tr_error *err)
+enum tr_code tr_reactor_set(struct tr_reactor *reactor, int fd, uint32_t interest,
+                            tr_reactor_on_ready *on_ready, void *self, struct tr_error *err)
 {
     TR_ASSERT((interest & ~(TR_REACTOR_READ | TR_REACTOR_WRITE)) == 0);
     TR_ASSERT(on_ready != NULL);
@@ -101,10 +104,11 @@ enum tr_code tr_reactor_set(struct tr_reactor *reactor, int fd, uint32_t interes
     }
     const bool is_known = reactor->slot_of_fd[fd] != 0;
     if (!is_known && reactor->free_count == 0) {
-        return TR_FAIL(err, TR_ERR_MEMORY_LIMIT, TR_RETRY, "reactor: all %u places for descriptors are taken",
-                       reactor->slot_count);
+        return TR_FAIL(err, TR_ERR_MEMORY_LIMIT, TR_RETRY,
+                       "reactor: all %u places for descriptors are taken", reactor->slot_count);
     }
-    const uint32_t slot = is_known ? reactor->slot_of_fd[fd] - 1 : reactor->free_slots[reactor->free_count - 1];
+    const uint32_t slot =
+        is_known ? reactor->slot_of_fd[fd] - 1 : reactor->free_slots[reactor->free_count - 1];
     struct tr_reactor_handle *handle = &reactor->handles[slot];
     const bool is_changed = is_known && handle->interest != interest;
 
@@ -148,11 +152,13 @@ uint32_t tr_reactor_dispatch(struct tr_reactor_handle *handle, uint32_t ready)
     if (wanted == 0) {
         return 0;
     }
-    handle->on_ready(handle->self, handle->fd, wanted); /* may remove the handle: no look at it from here on */
+    handle->on_ready(handle->self, handle->fd,
+                     wanted); /* may remove the handle: no look at it from here on */
     return 1;
 }
 
-void tr_reactor_timer_set(struct tr_reactor *reactor, struct tr_reactor_timer *timer, int64_t deadline_ns)
+void tr_reactor_timer_set(struct tr_reactor *reactor, struct tr_reactor_timer *timer,
+                          int64_t deadline_ns)
 {
     timer->deadline_ns = deadline_ns;
     if (timer->heap_index == 0) {
@@ -215,7 +221,8 @@ int64_t tr_reactor_next_deadline_ns(const struct tr_reactor *reactor)
 
 static uint32_t fire_timers(struct tr_reactor *reactor, int64_t now_ns)
 {
-    const uint32_t fired_max = reactor->timer_count; /* one that rearms itself in the past must not hold us here */
+    const uint32_t fired_max =
+        reactor->timer_count; /* one that rearms itself in the past must not hold us here */
     uint32_t fired_count = 0;
 
     while (fired_count < fired_max && tr_reactor_next_deadline_ns(reactor) <= now_ns) {

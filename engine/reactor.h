@@ -44,7 +44,8 @@ struct tr_reactor_timer {
  * Errors: TR_ERR_CONFIG when io_uring is demanded and the kernel refuses it (text says how to choose epoll);
  * TR_ERR_SYSTEM.
  */
-TR_NODISCARD enum tr_code tr_reactor_open(struct tr_reactor **reactor, enum tr_reactor_engine engine, uint32_t fds_max,
+TR_NODISCARD enum tr_code tr_reactor_open(struct tr_reactor **reactor,
+                                          enum tr_reactor_engine engine, uint32_t fds_max,
                                           uint32_t timers_max, struct tr_error *err);
 
 /* Accepts NULL. Handles and timers are forgotten, descriptors are not closed. */
@@ -59,13 +60,15 @@ const char *tr_reactor_engine_name(const struct tr_reactor *reactor);
  * Errors: TR_ERR_SYSTEM (bad descriptor), TR_ERR_MEMORY_LIMIT (more than fds_max).
  */
 TR_NODISCARD enum tr_code tr_reactor_set(struct tr_reactor *reactor, int fd, uint32_t interest,
-                                         tr_reactor_on_ready *on_ready, void *self, struct tr_error *err);
+                                         tr_reactor_on_ready *on_ready, void *self,
+                                         struct tr_error *err);
 
 /* Forgets `fd`; call it before closing the descriptor. An unknown one is ignored. */
 void tr_reactor_remove(struct tr_reactor *reactor, int fd);
 
 /* Arms (or moves) a timer. Asserts room. */
-void tr_reactor_timer_set(struct tr_reactor *reactor, struct tr_reactor_timer *timer, int64_t deadline_ns);
+void tr_reactor_timer_set(struct tr_reactor *reactor, struct tr_reactor_timer *timer,
+                          int64_t deadline_ns);
 
 /* Disarms; a timer that is not armed is ignored. */
 void tr_reactor_timer_cancel(struct tr_reactor *reactor, struct tr_reactor_timer *timer);

@@ -54,7 +54,7 @@ struct tr_reactor {
     uint32_t free_count;
     struct tr_reactor_handle *handles; /* owns; slot_count */
     uint32_t *free_slots;              /* owns; stack */
-    uint32_t *slot_of_fd;              /* owns; mapped, TR_REACTOR_FD_LIMIT; slot + 1, 0 = not watched */
+    uint32_t *slot_of_fd; /* owns; mapped, TR_REACTOR_FD_LIMIT; slot + 1, 0 = not watched */
     uint32_t timers_max;
     uint32_t timer_count;
     struct tr_reactor_timer **heap; /* owns; 1-based, earliest first */
@@ -70,7 +70,8 @@ static inline uint64_t tr_reactor_token(const struct tr_reactor *reactor, uint32
 }
 
 /* The handle that a token means, or NULL when the token is out of date. */
-static inline struct tr_reactor_handle *tr_reactor_handle_of(struct tr_reactor *reactor, uint64_t token)
+static inline struct tr_reactor_handle *tr_reactor_handle_of(struct tr_reactor *reactor,
+                                                             uint64_t token)
 {
     const uint32_t slot = (uint32_t)(token & (TR_REACTOR_FD_LIMIT - 1));
 

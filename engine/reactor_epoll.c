@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "engine/reactor_engine.h"
-
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -8,6 +6,7 @@
 #include <unistd.h>
 
 #include "engine/clock.h"
+#include "engine/reactor_engine.h"
 
 #define EVENTS_PER_WAIT 256
 
@@ -42,7 +41,8 @@ static void epoll_close(struct tr_reactor *reactor)
     reactor->engine_state = NULL;
 }
 
-static enum tr_code epoll_control(struct tr_reactor *reactor, uint32_t slot, int operation, struct tr_error *err)
+static enum tr_code epoll_control(struct tr_reactor *reactor, uint32_t slot, int operation,
+                                  struct tr_error *err)
 {
     const struct epoll_state *state = reactor->engine_state;
     const struct tr_reactor_handle *handle = &reactor->handles[slot];
@@ -55,7 +55,8 @@ static enum tr_code epoll_control(struct tr_reactor *reactor, uint32_t slot, int
         event.events |= EPOLLOUT;
     }
     if (epoll_ctl(state->epoll_fd, operation, handle->fd, &event) == -1) {
-        return TR_FAIL(err, TR_ERR_SYSTEM, TR_RECONNECT, "epoll_ctl: descriptor %d: error %d", handle->fd, errno);
+        return TR_FAIL(err, TR_ERR_SYSTEM, TR_RECONNECT, "epoll_ctl: descriptor %d: error %d",
+                       handle->fd, errno);
     }
     return TR_OK;
 }
@@ -89,10 +90,10 @@ static uint32_t epoll_wait_and_dispatch(struct tr_reactor *reactor, int64_t time
         const uint32_t events = state->events[i].events;
         struct tr_reactor_handle *handle = tr_reactor_handle_of(reactor, state->events[i].data.u64);
         if (handle != NULL) {
-            called_count += tr_reactor_dispatch(handle, ((events & EPOLLIN) != 0 ? TR_REACTOR_READ : 0) |
-                                                            ((events & EPOLLOUT) != 0 ? TR_REACTOR_WRITE : 0) |
-                                                            ((events & (EPOLLERR | EPOLLHUP)) != 0 ? TR_REACTOR_ERROR
-                                                                                                   : 0));
+            called_count += tr_reactor_dispatch(
+                handle, ((events & EPOLLIN) != 0 ? TR_REACTOR_READ : 0) |
+                            ((events & EPOLLOUT) != 0 ? TR_REACTOR_WRITE : 0) |
+                            ((events & (EPOLLERR | EPOLLHUP)) != 0 ? TR_REACTOR_ERROR : 0));
         }
     }
     return called_count;

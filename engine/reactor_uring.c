@@ -10,8 +10,6 @@
  * peer still takes our bytes), and a one-shot poll would then complete for ever without a handler to call. Such a
  * handle is watched by a repeating (edge-triggered) poll until something wanted happens.
  */
-#include "engine/reactor_engine.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <liburing.h>
@@ -22,6 +20,7 @@
 #include <unistd.h>
 
 #include "engine/clock.h"
+#include "engine/reactor_engine.h"
 
 #define ENTRIES_MIN 16u
 #define ENTRIES_MAX 1024u
@@ -42,14 +41,16 @@ static uint32_t complete(struct tr_reactor *reactor, uint64_t token, int result,
 static enum tr_code refuse(struct tr_error *err, const char *what, int error_number)
 {
     return TR_FAIL(err, TR_ERR_CONFIG, TR_STOP,
-                   "tailrace.reactor = io_uring: the kernel refuses it (%s, error %d): set auto or epoll, or allow "
+                   "tailrace.reactor = io_uring: the kernel refuses it (%s, error %d): set auto or "
+                   "epoll, or allow "
                    "io_uring (sysctl kernel.io_uring_disabled, the container's seccomp profile)",
                    what, error_number);
 }
 
 static enum tr_code uring_open(struct tr_reactor *reactor, struct tr_error *err)
 {
-    struct uring_state *state = calloc(1, sizeof(*state) + reactor->slot_count * sizeof(state->dirty_slots[0]));
+    struct uring_state *state =
+        calloc(1, sizeof(*state) + reactor->slot_count * sizeof(state->dirty_slots[0]));
     unsigned entries = ENTRIES_MIN;
 
     if (state == NULL) {
@@ -107,7 +108,8 @@ static enum tr_code uring_add(struct tr_reactor *reactor, uint32_t slot, struct 
     struct tr_reactor_handle *handle = &reactor->handles[slot];
 
     if (fcntl(handle->fd, F_GETFD) == -1) {
-        return TR_FAIL(err, TR_ERR_SYSTEM, TR_RECONNECT, "io_uring: descriptor %d: error %d", handle->fd, errno);
+        return TR_FAIL(err, TR_ERR_SYSTEM, TR_RECONNECT, "io_uring: descriptor %d: error %d",
+                       handle->fd, errno);
     }
     handle->is_armed = false;
     handle->wants_edge = false;
@@ -173,7 +175,8 @@ static bool bring_in_line(struct tr_reactor *reactor, uint32_t slot)
     if (handle->fd == -1) {
         return true;
     }
-    if (handle->is_armed && handle->armed_interest == handle->interest && handle->is_edge == handle->wants_edge) {
+    if (handle->is_armed && handle->armed_interest == handle->interest &&
+        handle->is_edge == handle->wants_edge) {
         return true;
     }
     if (handle->is_armed) {
@@ -209,12 +212,14 @@ static void bring_all_in_line(struct tr_reactor *reactor)
     struct uring_state *state = reactor->engine_state;
     uint32_t done_count = 0;
 
-    while (done_count < state->dirty_count && bring_in_line(reactor, state->dirty_slots[done_count])) {
+    while (done_count < state->dirty_count &&
+           bring_in_line(reactor, state->dirty_slots[done_count])) {
         reactor->handles[state->dirty_slots[done_count]].is_dirty = false;
         done_count++;
     }
     state->dirty_count -= done_count;
-    memmove(state->dirty_slots, state->dirty_slots + done_count, state->dirty_count * sizeof(state->dirty_slots[0]));
+    memmove(state->dirty_slots, state->dirty_slots + done_count,
+            state->dirty_count * sizeof(state->dirty_slots[0]));
 }
 
 static uint32_t uring_wait_and_dispatch(struct tr_reactor *reactor, int64_t timeout_ns)
@@ -225,7 +230,8 @@ static uint32_t uring_wait_and_dispatch(struct tr_reactor *reactor, int64_t time
 
     bring_all_in_line(reactor);
     if (timeout_ns > 0 && state->dirty_count == 0) {
-        struct __kernel_timespec timeout = {.tv_sec = timeout_ns / TR_NS_PER_S, .tv_nsec = timeout_ns % TR_NS_PER_S};
+        struct __kernel_timespec timeout = {.tv_sec = timeout_ns / TR_NS_PER_S,
+                                            .tv_nsec = timeout_ns % TR_NS_PER_S};
         /* Timed out and interrupted are both "nothing ready"; what was not submitted goes next time. */
         (void)io_uring_submit_and_wait_timeout(&state->ring, &cqe, 1, &timeout, NULL);
     } else if (io_uring_sq_ready(&state->ring) > 0) {
@@ -246,7 +252,8 @@ static uint32_t uring_wait_and_dispatch(struct tr_reactor *reactor, int64_t time
 /* One completion: 1 when a handler was called. */
 static uint32_t complete(struct tr_reactor *reactor, uint64_t token, int result, uint32_t flags)
 {
-    struct tr_reactor_handle *handle = token == TOKEN_IGNORED ? NULL : tr_reactor_handle_of(reactor, token);
+    struct tr_reactor_handle *handle =
+        token == TOKEN_IGNORED ? NULL : tr_reactor_handle_of(reactor, token);
     uint32_t ready = 0;
 
     if (handle == NULL) {
@@ -257,7 +264,9 @@ static uint32_t complete(struct tr_reactor *reactor, uint64_t token, int result,
         return 0; /* a repeating poll that is about to be replaced: the one-shot poll will tell */
     }
     if (result == -ECANCELED) {
-        mark_dirty(reactor, (uint32_t)(handle - reactor->handles)); /* the thread that submitted it has ended */
+        mark_dirty(
+            reactor,
+            (uint32_t)(handle - reactor->handles)); /* the thread that submitted it has ended */
         return 0;
     }
     if (result < 0 || (result & (POLLERR | POLLHUP | POLLNVAL)) != 0) {

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "engine/actor.h"
-
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
 
+#include "engine/actor.h"
 #include "engine/assert.h"
 #include "engine/clock.h"
 #include "engine/reactor.h"
@@ -93,14 +92,16 @@ enum tr_code tr_runner_start(struct tr_runner *runner, struct tr_error *err)
     const int result = pthread_create(&runner->thread, NULL, run, runner);
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (result != 0) {
-        return TR_FAIL(err, TR_ERR_SYSTEM, TR_STOP, "thread %s: error %d; raise the limit of threads (ulimit -u)",
-                       runner->name, result);
+        return TR_FAIL(err, TR_ERR_SYSTEM, TR_STOP,
+                       "thread %s: error %d; raise the limit of threads (ulimit -u)", runner->name,
+                       result);
     }
     runner->started = true;
     const size_t name_bytes = strnlen(runner->name, sizeof(thread_name) - 1);
     memcpy(thread_name, runner->name, name_bytes);
     thread_name[name_bytes] = '\0';
-    (void)pthread_setname_np(runner->thread, thread_name); /* for people who look at it; nothing depends on it */
+    (void)pthread_setname_np(runner->thread,
+                             thread_name); /* for people who look at it; nothing depends on it */
     return TR_OK;
 }
 
@@ -206,7 +207,8 @@ static void count_cycle(struct tr_runner *runner, const struct duty *duty, int64
         return; /* its cycles contain waits: long ones are no news */
     }
     if (cycle_ns > TR_SLOW_CYCLE_NS) {
-        const uint64_t slow_count = atomic_load_explicit(&runner->slow_cycle_count, memory_order_relaxed);
+        const uint64_t slow_count =
+            atomic_load_explicit(&runner->slow_cycle_count, memory_order_relaxed);
         atomic_store_explicit(&runner->slow_cycle_count, slow_count + 1, memory_order_relaxed);
     }
     if (cycle_ns > atomic_load_explicit(&runner->longest_cycle_ns, memory_order_relaxed)) {
@@ -244,7 +246,8 @@ static bool park(struct duty *duty)
     }
     tr_doorbell_park_begin(&runner->bell);
     /* The reactor itself waits no longer than until its next timer; the bell is one of its descriptors. */
-    const bool is_done = look_again(duty) || tr_reactor_poll(runner->reactor, duty->now_ns, duty->park_ns) > 0;
+    const bool is_done =
+        look_again(duty) || tr_reactor_poll(runner->reactor, duty->now_ns, duty->park_ns) > 0;
     tr_doorbell_park_end(&runner->bell);
     return is_done;
 }
@@ -260,7 +263,8 @@ static bool look_again(void *self)
     bool has_work = false;
 
     for (uint32_t i = 0; i < runner->actor_count && !has_work; i++) {
-        has_work = runner->actors[i]->has_work != NULL && runner->actors[i]->has_work(runner->actors[i]->self);
+        has_work = runner->actors[i]->has_work != NULL &&
+                   runner->actors[i]->has_work(runner->actors[i]->self);
     }
     return is_stopping(duty->runner) || (has_work && cycle(duty) > 0);
 }

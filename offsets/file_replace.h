@@ -25,21 +25,25 @@ struct tr_file_text {
 
 void tr_file_text_deinit(struct tr_file_text *text);
 /* Makes room for `bytes`; contents are kept. Errors: TR_ERR_SYSTEM when memory is refused. */
-TR_NODISCARD enum tr_code tr_file_text_reserve(struct tr_file_text *text, size_t bytes, struct tr_error *err);
+TR_NODISCARD enum tr_code tr_file_text_reserve(struct tr_file_text *text, size_t bytes,
+                                               struct tr_error *err);
 /* Copies bytes in. Errors: TR_ERR_SYSTEM when memory is refused. */
-TR_NODISCARD enum tr_code tr_file_text_set(struct tr_file_text *text, struct tr_span bytes, struct tr_error *err);
+TR_NODISCARD enum tr_code tr_file_text_set(struct tr_file_text *text, struct tr_span bytes,
+                                           struct tr_error *err);
 static inline struct tr_span tr_file_text_span(const struct tr_file_text *text)
 {
     return tr_span_of(text->data, text->bytes);
 }
 
 /* Reads the whole file; a missing one is an empty text with `exists` false. Errors: TR_ERR_STATE, TR_ERR_SYSTEM. */
-TR_NODISCARD enum tr_code tr_file_read(const char *path, struct tr_file_text *text, struct tr_error *err);
+TR_NODISCARD enum tr_code tr_file_read(const char *path, struct tr_file_text *text,
+                                       struct tr_error *err);
 
 /*
  * Writes `path`.tmp, syncs it, renames it over `path`, syncs the folder; mode and owner of an old file are kept.
  * Errors: TR_ERR_STATE; TR_RETRY when the disk is full or fails (may pass), TR_STOP when it is refused (needs an operator).
  */
-TR_NODISCARD enum tr_code tr_file_replace(const char *path, struct tr_span content, struct tr_error *err);
+TR_NODISCARD enum tr_code tr_file_replace(const char *path, struct tr_span content,
+                                          struct tr_error *err);
 
 #endif

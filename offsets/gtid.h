@@ -23,8 +23,8 @@
 enum tr_flavor { TR_FLAVOR_MYSQL = 0, TR_FLAVOR_MARIADB };
 
 #define TR_GTID_TAG_BYTES_MAX 32
-#define TR_GTID_SOURCES_MAX 4096       /* uuids x tags, or domains, ever seen by one process */
-#define TR_GTID_TEXT_BYTES_MAX 128     /* one GTID: 36 + 1 + 32 + 1 + 20, rounded up */
+#define TR_GTID_SOURCES_MAX 4096   /* uuids x tags, or domains, ever seen by one process */
+#define TR_GTID_TEXT_BYTES_MAX 128 /* one GTID: 36 + 1 + 32 + 1 + 20, rounded up */
 
 struct tr_gtid_source {
     enum tr_flavor flavor;
@@ -32,20 +32,22 @@ struct tr_gtid_source {
     uint8_t uuid[16];   /* MySQL */
     uint32_t domain_id; /* MariaDB */
     char tag[TR_GTID_TAG_BYTES_MAX + 1];
-    char prefix[80];    /* text before the number: "uuid:", "uuid:tag:", MariaDB "domain-" */
+    char prefix[80]; /* text before the number: "uuid:", "uuid:tag:", MariaDB "domain-" */
     uint32_t prefix_bytes;
 };
 
 struct tr_gtid_sources; /* the table of interned sources; opaque */
 
-TR_NODISCARD enum tr_code tr_gtid_sources_open(struct tr_gtid_sources **sources, struct tr_error *err);
+TR_NODISCARD enum tr_code tr_gtid_sources_open(struct tr_gtid_sources **sources,
+                                               struct tr_error *err);
 void tr_gtid_sources_close(struct tr_gtid_sources *sources);
 /* The source of that uuid (16 bytes) and tag (lower case, may be empty). NULL with err: TR_ERR_MEMORY_LIMIT when
  * TR_GTID_SOURCES_MAX are out, TR_ERR_PROTOCOL for a tag that no server accepts. */
-const struct tr_gtid_source *tr_gtid_source_mysql(struct tr_gtid_sources *sources, const uint8_t *uuid,
-                                                  struct tr_span tag, struct tr_error *err);
-const struct tr_gtid_source *tr_gtid_source_mariadb(struct tr_gtid_sources *sources, uint32_t domain_id,
-                                                    struct tr_error *err);
+const struct tr_gtid_source *tr_gtid_source_mysql(struct tr_gtid_sources *sources,
+                                                  const uint8_t *uuid, struct tr_span tag,
+                                                  struct tr_error *err);
+const struct tr_gtid_source *tr_gtid_source_mariadb(struct tr_gtid_sources *sources,
+                                                    uint32_t domain_id, struct tr_error *err);
 
 /* One transaction's id. source == NULL: anonymous (no GTID). */
 struct tr_gtid {
@@ -67,7 +69,8 @@ struct tr_gtid_range {
 
 struct tr_gtid_set; /* opaque; growable up to 1,000,000 intervals */
 
-TR_NODISCARD enum tr_code tr_gtid_set_open(struct tr_gtid_set **set, enum tr_flavor flavor, struct tr_error *err);
+TR_NODISCARD enum tr_code tr_gtid_set_open(struct tr_gtid_set **set, enum tr_flavor flavor,
+                                           struct tr_error *err);
 void tr_gtid_set_close(struct tr_gtid_set *set);
 void tr_gtid_set_clear(struct tr_gtid_set *set);
 bool tr_gtid_set_is_empty(const struct tr_gtid_set *set);
@@ -76,12 +79,13 @@ enum tr_flavor tr_gtid_set_flavor(const struct tr_gtid_set *set);
 TR_NODISCARD enum tr_code tr_gtid_set_copy(struct tr_gtid_set *dst, const struct tr_gtid_set *src,
                                            struct tr_error *err);
 /* Errors: TR_ERR_STATE naming the bad part of the text; the parts before it are in the set. Adds to the set. */
-TR_NODISCARD enum tr_code tr_gtid_set_parse(struct tr_gtid_set *set, struct tr_gtid_sources *sources,
-                                            struct tr_span text, struct tr_error *err);
+TR_NODISCARD enum tr_code tr_gtid_set_parse(struct tr_gtid_set *set,
+                                            struct tr_gtid_sources *sources, struct tr_span text,
+                                            struct tr_error *err);
 /* Adds a range (MariaDB: replaces the domain's entry). Errors: TR_ERR_MEMORY_LIMIT; TR_ERR_PROTOCOL for MySQL numbers outside
  * 1..2^63-2 or first > last; TR_ERR_SYSTEM when memory is refused. A failed call leaves the set as it was. */
-TR_NODISCARD enum tr_code tr_gtid_set_add(struct tr_gtid_set *set, const struct tr_gtid_range *range,
-                                          struct tr_error *err);
+TR_NODISCARD enum tr_code tr_gtid_set_add(struct tr_gtid_set *set,
+                                          const struct tr_gtid_range *range, struct tr_error *err);
 bool tr_gtid_set_contains(const struct tr_gtid_set *set, const struct tr_gtid *gtid);
 /* Whether every transaction of `part` is in `whole` (MariaDB: domain by domain, by sequence number). */
 bool tr_gtid_set_contains_set(const struct tr_gtid_set *whole, const struct tr_gtid_set *part);

@@ -25,11 +25,12 @@
 
 struct tr_identity {
     enum tr_flavor flavor;
-    char server_uuid[TR_SERVER_UUID_BYTES + 1];     /* MySQL: @@server_uuid, lower case; empty = unknown */
-    uint32_t server_id;                             /* MariaDB: @@server_id; 0 = unknown */
-    uint32_t domain_id;                             /* MariaDB: @@gtid_domain_id */
+    char server_uuid[TR_SERVER_UUID_BYTES +
+                     1]; /* MySQL: @@server_uuid, lower case; empty = unknown */
+    uint32_t server_id;  /* MariaDB: @@server_id; 0 = unknown */
+    uint32_t domain_id;  /* MariaDB: @@gtid_domain_id */
     char binlog_base[TR_BINLOG_NAME_BYTES_MAX + 1]; /* "binlog" of binlog.000001; empty = unknown */
-    uint64_t schema_fingerprint;                    /* of all captured tables, the application's; 0 = none given */
+    uint64_t schema_fingerprint; /* of all captured tables, the application's; 0 = none given */
     int64_t saved_unix_ms;
     /* The saved point, so that the record is known to be of this offset. ts_sec and server_id are not kept. */
     struct tr_log_point point;

@@ -23,8 +23,8 @@ struct tr_java_entry {
 };
 
 /* Reads up to TR_JAVA_ENTRIES_MAX entries. Errors: TR_ERR_STATE saying where and what was wanted. */
-TR_NODISCARD enum tr_code tr_java_map_parse(struct tr_span bytes, struct tr_java_entry *entries, uint32_t *entry_count,
-                                            struct tr_error *err);
+TR_NODISCARD enum tr_code tr_java_map_parse(struct tr_span bytes, struct tr_java_entry *entries,
+                                            uint32_t *entry_count, struct tr_error *err);
 
 /* Writes the map as Java does; NULL out: size only. Returns bytes. Each key and value is shorter than 2 GiB. */
 size_t tr_java_map_write(const struct tr_java_entry *entries, uint32_t entry_count, uint8_t *out);

@@ -33,7 +33,8 @@ struct tr_saved_position {
     struct tr_log_point point;
     struct tr_gtid_set *gtids; /* NULL or empty: no `gtids` member */
     bool snapshot;             /* an unfinished initial snapshot (Debezium's "snapshot" member) */
-    bool incremental_snapshot; /* parsed only: an unfinished incremental one, whose progress we do not keep */
+    bool
+        incremental_snapshot; /* parsed only: an unfinished incremental one, whose progress we do not keep */
 };
 
 #define TR_UNIT_RANGES_MAX 32
@@ -48,7 +49,7 @@ struct tr_unit_position {
     uint64_t seq;
     uint64_t log_bytes;  /* bytes of log sequenced up to the unit's end, since start */
     uint64_t link_epoch; /* of the chunk: which connection, so which server, it was read from */
-    bool has_record;     /* false: no record so far in this unit; `record` of an earlier one stands */
+    bool has_record; /* false: no record so far in this unit; `record` of an earlier one stands */
     struct tr_log_point record; /* row_count is completed by the collector: rows of that event */
     struct tr_log_point end;
     /* GTIDs completed in this unit, in order; the first `record_range_count` of them before the record's transaction. */
@@ -61,10 +62,12 @@ struct tr_unit_position {
  * Debezium's offset value for a position: {"ts_sec":…,"file":…,"pos":…,"gtids":…,"row":…,"server_id":…,"event":…}.
  * Writes JSON text and a NUL into `out`; returns bytes, or 0 when it does not fit `room_bytes`.
  */
-size_t tr_position_write_json(const struct tr_saved_position *position, char *out, size_t room_bytes);
+size_t tr_position_write_json(const struct tr_saved_position *position, char *out,
+                              size_t room_bytes);
 
 /* Parses the same, any member order, unknown members ignored; `position->gtids` must be open. Errors: TR_ERR_STATE. */
-TR_NODISCARD enum tr_code tr_position_parse_json(struct tr_saved_position *position, struct tr_gtid_sources *sources,
+TR_NODISCARD enum tr_code tr_position_parse_json(struct tr_saved_position *position,
+                                                 struct tr_gtid_sources *sources,
                                                  struct tr_span json, struct tr_error *err);
 
 /*

@@ -18,12 +18,14 @@ static const struct {
     {"NOAUTH", TR_STOP, "it wants a password: set debezium.source.offset.storage.redis.password"},
     {"without any password configured", TR_STOP,
      "it has no password for that user: remove debezium.source.offset.storage.redis.password"},
-    {"invalid password", TR_STOP, "the password is wrong: correct debezium.source.offset.storage.redis.password"},
+    {"invalid password", TR_STOP,
+     "the password is wrong: correct debezium.source.offset.storage.redis.password"},
     {"NOPERM", TR_STOP,
      "the user lacks a right: allow it +@read +@write +eval +wait on the offset keys (ACL "
      "SETUSER)"},
     {"WRONGTYPE", TR_STOP,
-     "the key is not a hash: set debezium.source.offset.storage.redis.key to another, or delete what is there"},
+     "the key is not a hash: set debezium.source.offset.storage.redis.key to another, or delete "
+     "what is there"},
     {"MOVED", TR_STOP,
      "it is a Redis Cluster, which this version does not support: use a server without cluster "
      "mode"},
@@ -33,7 +35,8 @@ static const struct {
     {"CLUSTERDOWN", TR_STOP,
      "it is a Redis Cluster, which this version does not support: use a server without cluster "
      "mode"},
-    {"DB index", TR_STOP, "there is no such database: correct debezium.source.offset.storage.redis.db.index"},
+    {"DB index", TR_STOP,
+     "there is no such database: correct debezium.source.offset.storage.redis.db.index"},
     {"OOM ", TR_RETRY, "its memory is full: raise maxmemory or make room"},
     {"MISCONF", TR_RETRY, "it cannot write its snapshot: make room on its disk"},
     {"LOADING", TR_RETRY, "it is loading its data"},

@@ -32,13 +32,14 @@ enum tr_redis_state {
 };
 
 struct tr_redis_link_options {
-    const char *host; /* name or address, at most TR_REDIS_HOST_BYTES_MAX bytes; borrowed during open, as the port */
+    const char *
+        host; /* name or address, at most TR_REDIS_HOST_BYTES_MAX bytes; borrowed during open, as the port */
     const char *port; /* digits */
     bool tls;
     bool tls_no_verify;          /* any certificate will do */
     bool tls_no_hostname_verify; /* the certificate must be valid, its name may be another */
-    const char *tls_ca_path;     /* PEM; NULL = the system's; borrowed during open, as the next two */
-    const char *tls_cert_path;   /* PEM of our own certificate; NULL = none */
+    const char *tls_ca_path;   /* PEM; NULL = the system's; borrowed during open, as the next two */
+    const char *tls_cert_path; /* PEM of our own certificate; NULL = none */
     const char *tls_key_path;
     struct tr_reactor *reactor; /* borrows */
     void (*on_change)(void *self);
@@ -48,7 +49,8 @@ struct tr_redis_link_options {
 struct tr_redis_link; /* opaque */
 
 /* Takes memory, reads the TLS files. Errors: TR_ERR_CONFIG, TR_ERR_SYSTEM. */
-TR_NODISCARD enum tr_code tr_redis_link_open(struct tr_redis_link **link, const struct tr_redis_link_options *options,
+TR_NODISCARD enum tr_code tr_redis_link_open(struct tr_redis_link **link,
+                                             const struct tr_redis_link_options *options,
                                              struct tr_error *err);
 /* Accepts NULL. */
 void tr_redis_link_close(struct tr_redis_link *link);
@@ -64,7 +66,8 @@ const struct tr_error *tr_redis_link_error(const struct tr_redis_link *link);
 void tr_redis_link_drop(struct tr_redis_link *link);
 
 /* Sends a command of `count` words (1..TR_REDIS_WORDS_MAX); the link must be READY. Errors: TR_ERR_SYSTEM. */
-TR_NODISCARD enum tr_code tr_redis_link_command(struct tr_redis_link *link, const struct tr_span *words, uint32_t count,
+TR_NODISCARD enum tr_code tr_redis_link_command(struct tr_redis_link *link,
+                                                const struct tr_span *words, uint32_t count,
                                                 struct tr_error *err);
 /* The next reply, if it is there. */
 bool tr_redis_link_take_reply(struct tr_redis_link *link, struct tr_redis_reply *reply);

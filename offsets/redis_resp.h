@@ -12,7 +12,14 @@
 
 #define TR_REDIS_WORDS_MAX 16
 
-enum tr_redis_kind { TR_REDIS_NIL = 0, TR_REDIS_STATUS, TR_REDIS_ERROR, TR_REDIS_INTEGER, TR_REDIS_TEXT, TR_REDIS_OTHER };
+enum tr_redis_kind {
+    TR_REDIS_NIL = 0,
+    TR_REDIS_STATUS,
+    TR_REDIS_ERROR,
+    TR_REDIS_INTEGER,
+    TR_REDIS_TEXT,
+    TR_REDIS_OTHER
+};
 
 struct tr_redis_reply {
     enum tr_redis_kind kind;
@@ -27,9 +34,11 @@ struct tr_redis_resp *tr_redis_resp_open(void);
 /* Accepts NULL. */
 void tr_redis_resp_close(struct tr_redis_resp *resp);
 /* Takes bytes from the server. Errors: TR_ERR_STATE (TR_RETRY) when memory is refused. */
-TR_NODISCARD enum tr_code tr_redis_resp_feed(struct tr_redis_resp *resp, struct tr_span bytes, struct tr_error *err);
+TR_NODISCARD enum tr_code tr_redis_resp_feed(struct tr_redis_resp *resp, struct tr_span bytes,
+                                             struct tr_error *err);
 /* The next whole reply: *is_there tells. Errors: TR_ERR_STATE (TR_RETRY) when the bytes are not RESP. */
-TR_NODISCARD enum tr_code tr_redis_resp_take(struct tr_redis_resp *resp, struct tr_redis_reply *reply, bool *is_there,
+TR_NODISCARD enum tr_code tr_redis_resp_take(struct tr_redis_resp *resp,
+                                             struct tr_redis_reply *reply, bool *is_there,
                                              struct tr_error *err);
 
 /* A command of 1..TR_REDIS_WORDS_MAX words as bytes to send; freed by tr_redis_command_free. 0 when memory is refused. */

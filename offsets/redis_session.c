@@ -106,7 +106,8 @@ void tr_redis_session_fail(struct tr_redis_session *session, struct tr_error *er
 
         (void)snprintf(text, sizeof(text), "%.500s", err->text);
         (void)TR_FAIL(err, TR_ERR_STATE, TR_STOP,
-                      "%s; given up after %" PRIu32 " attempts: check debezium.source.offset.storage.redis.address "
+                      "%s; given up after %" PRIu32
+                      " attempts: check debezium.source.offset.storage.redis.address "
                       "and that the server runs, then start again",
                       text, session->attempt_count);
         tr_redis_session_stop_for_good(session, err);

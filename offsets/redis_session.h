@@ -16,11 +16,16 @@
 
 #define TR_REDIS_NAME_BYTES_MAX 512
 
-enum tr_redis_command { TR_REDIS_COMMAND_NONE = 0, TR_REDIS_COMMAND_LOAD, TR_REDIS_COMMAND_SAVE, TR_REDIS_COMMAND_LOOK };
+enum tr_redis_command {
+    TR_REDIS_COMMAND_NONE = 0,
+    TR_REDIS_COMMAND_LOAD,
+    TR_REDIS_COMMAND_SAVE,
+    TR_REDIS_COMMAND_LOOK
+};
 
 /* What the session is doing; the ones from AUTH to UNLOCK wait for the reply to one command. */
 enum tr_redis_phase {
-    TR_REDIS_PHASE_DOWN = 0,   /* until retry_ns */
+    TR_REDIS_PHASE_DOWN = 0, /* until retry_ns */
     TR_REDIS_PHASE_CONNECTING,
     TR_REDIS_PHASE_LOCK_PAUSE, /* someone holds it: until pause_ns */
     TR_REDIS_PHASE_WAIT_PAUSE, /* no replica has it yet: until pause_ns */
@@ -47,8 +52,8 @@ struct tr_redis_session {
     char identity_key[TR_REDIS_NAME_BYTES_MAX + 16];
     char lock_key[2 * TR_REDIS_NAME_BYTES_MAX];
     char lock_value[TR_REDIS_NAME_BYTES_MAX]; /* 128 random bits in hex, blank, host and process */
-    struct tr_file_text field;       /* our offset key */
-    struct tr_redis_link *link;      /* owns */
+    struct tr_file_text field;                /* our offset key */
+    struct tr_redis_link *link;               /* owns */
     struct tr_reactor_timer timer;
     int64_t now_ns;
     enum tr_redis_phase phase;
@@ -67,8 +72,8 @@ struct tr_redis_session {
     struct tr_error error;
     struct tr_span save_value; /* borrowed until the save is done */
     struct tr_span save_identity;
-    struct tr_file_text known;    /* the offset as it was loaded */
-    struct tr_file_text identity; /* likewise */
+    struct tr_file_text known;            /* the offset as it was loaded */
+    struct tr_file_text identity;         /* likewise */
     char holder[TR_REDIS_NAME_BYTES_MAX]; /* of the last look */
 };
 
@@ -85,7 +90,8 @@ void tr_redis_session_unlock(struct tr_redis_session *session);
 /* --- for redis_replies.c: the session's own moves --- */
 
 /* Takes a reply to the phase's command and goes on; always true: there is something to do after it. */
-bool tr_redis_session_on_reply(struct tr_redis_session *session, const struct tr_redis_reply *reply);
+bool tr_redis_session_on_reply(struct tr_redis_session *session,
+                               const struct tr_redis_reply *reply);
 
 /* The command under way has ended. */
 void tr_redis_session_finish(struct tr_redis_session *session, enum tr_store_state result);
@@ -96,17 +102,17 @@ void tr_redis_session_fail(struct tr_redis_session *session, struct tr_error *er
 void tr_redis_session_stop_for_good(struct tr_redis_session *session, const struct tr_error *err);
 void tr_redis_session_be_ready(struct tr_redis_session *session);
 /* Sends a command and waits for its reply in `phase`. */
-void tr_redis_session_ask(struct tr_redis_session *session, enum tr_redis_phase phase, const struct tr_span *words,
-                          uint32_t count);
+void tr_redis_session_ask(struct tr_redis_session *session, enum tr_redis_phase phase,
+                          const struct tr_span *words, uint32_t count);
 void tr_redis_session_ask_select(struct tr_redis_session *session);
 void tr_redis_session_ask_lock(struct tr_redis_session *session);
 void tr_redis_session_ask_wait(struct tr_redis_session *session);
 
 #define TR_WORD(text) tr_span_of_text(text)
-#define TR_REDIS_ASK(session, phase, ...)                                                                  \
-    do {                                                                                                   \
-        const struct tr_span words[] = {__VA_ARGS__};                                                      \
-        tr_redis_session_ask((session), (phase), words, sizeof(words) / sizeof(words[0]));                 \
+#define TR_REDIS_ASK(session, phase, ...)                                                          \
+    do {                                                                                           \
+        const struct tr_span words[] = {__VA_ARGS__};                                              \
+        tr_redis_session_ask((session), (phase), words, sizeof(words) / sizeof(words[0]));         \
     } while (0)
 
 #endif

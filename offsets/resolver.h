@@ -16,8 +16,8 @@
 struct tr_resolver; /* one question; opaque */
 
 /* Asks for stream addresses of a name (at most 255 bytes) and a port in digits. Errors: TR_ERR_SYSTEM. */
-TR_NODISCARD enum tr_code tr_resolver_open(struct tr_resolver **resolver, const char *host, const char *port,
-                                           struct tr_error *err);
+TR_NODISCARD enum tr_code tr_resolver_open(struct tr_resolver **resolver, const char *host,
+                                           const char *port, struct tr_error *err);
 
 /*
  * Whether the answer is there: then *result is getaddrinfo's (0, or an EAI_ number) and *addresses the caller's to free, and

@@ -33,13 +33,15 @@ struct tr_store {
     /* Starts reading both texts. */
     void (*start_load)(void *self, int64_t now_ns);
     /* Starts writing both texts (borrowed until the command is done) as one step: all or nothing. */
-    void (*start_save)(void *self, struct tr_span offset_value, struct tr_span identity, int64_t now_ns);
+    void (*start_save)(void *self, struct tr_span offset_value, struct tr_span identity,
+                       int64_t now_ns);
     /* Starts finding out who holds the lock, and whether a save would be allowed. Changes nothing and keeps no lock: for
      * `tailrace check`, on a store that was opened read-only. FAILED tells why nothing could be saved. NULL: it cannot tell. */
     void (*start_look)(void *self, int64_t now_ns);
     /* Advances the command; DONE and FAILED are reported once and leave the store IDLE. FAILED sets err: TR_ERR_STATE with
      * TR_RETRY (unreachable; the command may be given again) or TR_STOP (corrupt, foreign, refused). */
-    enum tr_store_state (*poll)(void *self, int64_t now_ns, struct tr_store_content *content, struct tr_error *err);
+    enum tr_store_state (*poll)(void *self, int64_t now_ns, struct tr_store_content *content,
+                                struct tr_error *err);
     /* The next moment poll has something to do by itself (timeout, retry); INT64_MAX = only on its descriptors. */
     int64_t (*next_deadline_ns)(void *self);
     void (*close)(void *self); /* releases the lock; accepts a half-open store */

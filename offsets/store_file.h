@@ -17,7 +17,8 @@
 struct tr_store_file_options {
     const char *path;          /* borrowed during open */
     struct tr_span offset_key; /* JSON text (tr_position_write_key); borrowed during open */
-    bool read_only;            /* no lock, saving is a bug: for `tailrace offsets show` beside a running engine */
+    bool
+        read_only; /* no lock, saving is a bug: for `tailrace offsets show` beside a running engine */
 };
 
 /*
@@ -25,7 +26,8 @@ struct tr_store_file_options {
  * Errors: TR_ERR_LOCKED naming file and holder; TR_ERR_STATE when the folder is missing or not writable; TR_ERR_SYSTEM.
  * Later, load and save: TR_ERR_STATE; a damaged or foreign file is never overwritten.
  */
-TR_NODISCARD enum tr_code tr_store_file_open(struct tr_store *store, const struct tr_store_file_options *options,
+TR_NODISCARD enum tr_code tr_store_file_open(struct tr_store *store,
+                                             const struct tr_store_file_options *options,
                                              struct tr_error *err);
 
 #endif

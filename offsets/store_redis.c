@@ -135,8 +135,8 @@ static enum tr_code set_names(struct tr_redis_session *session,
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         if (!copy_text(texts[i].out, texts[i].room_bytes, texts[i].text)) {
             return TR_FAIL(err, TR_ERR_CONFIG, TR_STOP,
-                           "debezium.source.offset.storage.redis.%s: wanted at most %zu bytes", texts[i].name,
-                           texts[i].room_bytes - 1);
+                           "debezium.source.offset.storage.redis.%s: wanted at most %zu bytes",
+                           texts[i].name, texts[i].room_bytes - 1);
         }
     }
     (void)snprintf(session->identity_key, sizeof(session->identity_key), "%s:tailrace",
@@ -177,10 +177,11 @@ static enum tr_code parse_address(const char *address, char *host, char *port, s
         (rest[0] != ':' && rest[0] != '\0') || digit_count == 0 ||
         digit_count > TR_REDIS_PORT_BYTES_MAX || strspn(digits, "0123456789") != digit_count ||
         strtoul(digits, NULL, 10) > UINT16_MAX) {
-        return TR_FAIL(err, TR_ERR_CONFIG, TR_STOP,
-                       "debezium.source.offset.storage.redis.address = \"%.300s\": wanted host:port, or "
-                       "[IPv6 address]:port",
-                       address);
+        return TR_FAIL(
+            err, TR_ERR_CONFIG, TR_STOP,
+            "debezium.source.offset.storage.redis.address = \"%.300s\": wanted host:port, or "
+            "[IPv6 address]:port",
+            address);
     }
     memcpy(host, from, host_bytes);
     host[host_bytes] = '\0';

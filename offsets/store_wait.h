@@ -18,18 +18,21 @@ struct tr_store_wait {
 };
 
 /* Loads; a failure that may pass is tried again up to ten times. Errors: the store's; TR_ERR_INTERRUPTED. */
-TR_NODISCARD enum tr_code tr_store_load_wait(const struct tr_store_wait *wait, struct tr_store_content *content,
+TR_NODISCARD enum tr_code tr_store_load_wait(const struct tr_store_wait *wait,
+                                             struct tr_store_content *content,
                                              struct tr_error *err);
 /* Saves, likewise. */
-TR_NODISCARD enum tr_code tr_store_save_wait(const struct tr_store_wait *wait, struct tr_span offset_value,
-                                             struct tr_span identity, struct tr_error *err);
+TR_NODISCARD enum tr_code tr_store_save_wait(const struct tr_store_wait *wait,
+                                             struct tr_span offset_value, struct tr_span identity,
+                                             struct tr_error *err);
 
 /*
  * `tailrace offsets show`: loads and prints key, value and, when there is one, our own record, a line each:
  * "key ...", "value ...", "tailrace ..."; "value" is empty when nothing is saved. Errors: as load_wait; TR_ERR_SYSTEM when
  * `out` refuses.
  */
-TR_NODISCARD enum tr_code tr_offsets_show(const struct tr_store_wait *wait, struct tr_span offset_key, FILE *out,
+TR_NODISCARD enum tr_code tr_offsets_show(const struct tr_store_wait *wait,
+                                          struct tr_span offset_key, FILE *out,
                                           struct tr_error *err);
 
 #endif

@@ -39,8 +39,10 @@ struct tr_watermark; /* opaque */
  * keep_gtids  false: the executed set is not known in full, so none is ever saved (a part of it would be taken for all)
  * Errors: TR_ERR_SYSTEM.
  */
-TR_NODISCARD enum tr_code tr_watermark_open(struct tr_watermark **watermark, enum tr_flavor flavor, bool keep_gtids,
-                                            const struct tr_saved_position *initial, struct tr_error *err);
+TR_NODISCARD enum tr_code tr_watermark_open(struct tr_watermark **watermark, enum tr_flavor flavor,
+                                            bool keep_gtids,
+                                            const struct tr_saved_position *initial,
+                                            struct tr_error *err);
 void tr_watermark_close(struct tr_watermark *watermark);
 /* Its term of the memory sum. */
 size_t tr_watermark_memory_bytes(void);
@@ -49,7 +51,8 @@ size_t tr_watermark_memory_bytes(void);
 bool tr_watermark_try_push(struct tr_watermark *watermark, const struct tr_unit_position *position);
 
 /* Everything up to `safe_seq` is acknowledged. Errors: those of tr_gtid_set_add. */
-TR_NODISCARD enum tr_code tr_watermark_advance(struct tr_watermark *watermark, uint64_t safe_seq, struct tr_error *err);
+TR_NODISCARD enum tr_code tr_watermark_advance(struct tr_watermark *watermark, uint64_t safe_seq,
+                                               struct tr_error *err);
 
 /* Of the safe entry; 0 before the first. */
 uint64_t tr_watermark_safe_seq(const struct tr_watermark *watermark);
@@ -62,8 +65,8 @@ uint32_t tr_watermark_depth(const struct tr_watermark *watermark);
  * position->gtids must be open and is overwritten; *link_epoch tells which connection the point was read from (0: initial).
  * Errors: those of tr_gtid_set_add.
  */
-TR_NODISCARD enum tr_code tr_watermark_position(const struct tr_watermark *watermark, bool is_newest,
-                                                struct tr_saved_position *position, uint64_t *link_epoch,
-                                                struct tr_error *err);
+TR_NODISCARD enum tr_code tr_watermark_position(const struct tr_watermark *watermark,
+                                                bool is_newest, struct tr_saved_position *position,
+                                                uint64_t *link_epoch, struct tr_error *err);
 
 #endif

@@ -37,14 +37,16 @@ struct tr_chunk {
     enum tr_chunk_kind kind;
     enum tr_piece piece;
     enum tr_chunk_home home;
-    uint8_t frame_bytes;      /* before each event: 5 on the wire, 7 with semi-sync, 0 from a file or inflate */
-    bool inner;               /* from inflate: no checksum trailers, positions are the outer event's */
-    bool inner_last;          /* from inflate: the payload's last chunk */
+    uint8_t
+        frame_bytes; /* before each event: 5 on the wire, 7 with semi-sync, 0 from a file or inflate */
+    bool inner;      /* from inflate: no checksum trailers, positions are the outer event's */
+    bool inner_last; /* from inflate: the payload's last chunk */
     uint32_t used_bytes;
-    uint64_t link_epoch;      /* counts connections; bytes of different epochs never join */
-    uint64_t event_bytes;     /* PIECE: length of the whole event */
-    int64_t received_ns;      /* monotonic, when its last byte came */
-    struct tr_error error;    /* LINK_DOWN: why; END: the source's fatal error, code TR_OK when there is none */
+    uint64_t link_epoch;  /* counts connections; bytes of different epochs never join */
+    uint64_t event_bytes; /* PIECE: length of the whole event */
+    int64_t received_ns;  /* monotonic, when its last byte came */
+    struct tr_error
+        error; /* LINK_DOWN: why; END: the source's fatal error, code TR_OK when there is none */
     /* The bytes, last: followed by slack so that 8-byte loads never leave the object. */
     uint8_t bytes[TR_CHUNK_BYTES];
     uint8_t slack[64];

@@ -22,7 +22,8 @@
 #include "engine/assert.h"
 
 #define TR_FRAGMENT_BYTES (256 * 1024)
-#define TR_FRAGMENT_GROUPS_MAX 16 /* streams mixed in one fragment; a unit that has more takes more fragments */
+#define TR_FRAGMENT_GROUPS_MAX                                                                     \
+    16 /* streams mixed in one fragment; a unit that has more takes more fragments */
 #define TR_FRAGMENT_MAGIC 0x46524147u
 
 struct tr_fragment;
@@ -32,17 +33,18 @@ enum tr_record_flag {
 };
 
 struct tr_record {
-    struct tr_record *next;       /* next of the same stream in this fragment; later the shipper's queue */
+    struct tr_record
+        *next; /* next of the same stream in this fragment; later the shipper's queue */
     struct tr_fragment *fragment; /* where its bytes are */
     uint64_t unit_seq;
-    uint64_t key_hash;            /* 64-bit hash of the key bytes, equal for equal keys; 0 for keyless */
-    int64_t commit_us;            /* source time, for the commit-to-accepted histogram */
-    uint32_t key_at;              /* into bytes */
+    uint64_t key_hash; /* 64-bit hash of the key bytes, equal for equal keys; 0 for keyless */
+    int64_t commit_us; /* source time, for the commit-to-accepted histogram */
+    uint32_t key_at;   /* into bytes */
     uint32_t key_bytes;
     uint32_t value_at;
-    uint32_t value_bytes;         /* 0 = tombstone */
-    uint32_t flags;               /* enum tr_record_flag */
-    uint32_t slot;                /* the shipper's */
+    uint32_t value_bytes; /* 0 = tombstone */
+    uint32_t flags;       /* enum tr_record_flag */
+    uint32_t slot;        /* the shipper's */
 };
 
 struct tr_fragment_group {
@@ -55,8 +57,8 @@ struct tr_fragment_group {
 
 struct tr_fragment {
     uint32_t magic;
-    uint32_t decoder;      /* home */
-    uint64_t unit_seq;     /* one fragment never spans units */
+    uint32_t decoder;  /* home */
+    uint64_t unit_seq; /* one fragment never spans units */
     uint32_t group_count;
     uint32_t bucket_count; /* the collector's: buckets still out */
     uint32_t low_bytes;    /* used from the front */

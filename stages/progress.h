@@ -22,9 +22,10 @@
 struct tr_progress {
     /* Written by the sequencer (release), read by coordinator and metrics (acquire). Units count from 1. */
     alignas(TR_NO_SHARE_BYTES) _Atomic uint64_t sequenced_seq;
-    _Atomic uint64_t sequenced_log_bytes;   /* bytes of log sequenced since start */
-    _Atomic int64_t source_heard_unix_us;   /* newest source time seen (events or heartbeats); lag is measured by it */
-    _Atomic int64_t sequenced_unix_us;      /* source time of the newest event sequenced */
+    _Atomic uint64_t sequenced_log_bytes; /* bytes of log sequenced since start */
+    _Atomic int64_t
+        source_heard_unix_us; /* newest source time seen (events or heartbeats); lag is measured by it */
+    _Atomic int64_t sequenced_unix_us; /* source time of the newest event sequenced */
     /* Written by the collector. */
     alignas(TR_NO_SHARE_BYTES) _Atomic uint64_t routed_seq;
     /* Written by the coordinator: log bytes at the safe position; the sequencer stops reading by it. */

@@ -26,13 +26,14 @@ static uint32_t hash_name(struct tr_span name)
     return hash;
 }
 
-enum tr_code tr_streams_open(struct tr_streams **streams, uint32_t shipper_count, struct tr_error *err)
+enum tr_code tr_streams_open(struct tr_streams **streams, uint32_t shipper_count,
+                             struct tr_error *err)
 {
     TR_ASSERT(shipper_count > 0);
     *streams = calloc(1, sizeof(**streams));
     if (*streams == NULL) {
-        return TR_FAIL(err, TR_ERR_SYSTEM, TR_STOP, "stream table: no memory for %zu bytes: add memory",
-                       sizeof(**streams));
+        return TR_FAIL(err, TR_ERR_SYSTEM, TR_STOP,
+                       "stream table: no memory for %zu bytes: add memory", sizeof(**streams));
     }
     (*streams)->shipper_count = shipper_count;
     return TR_OK;
@@ -49,7 +50,8 @@ void tr_streams_close(struct tr_streams *streams)
     free(streams);
 }
 
-const struct tr_stream *tr_streams_intern(struct tr_streams *streams, struct tr_span name, struct tr_error *err)
+const struct tr_stream *tr_streams_intern(struct tr_streams *streams, struct tr_span name,
+                                          struct tr_error *err)
 {
     TR_ASSERT(name.bytes <= TR_STREAM_NAME_BYTES_MAX);
     uint32_t slot = hash_name(name) & (STREAM_HASH_SLOTS - 1);
@@ -61,9 +63,10 @@ const struct tr_stream *tr_streams_intern(struct tr_streams *streams, struct tr_
         slot = (slot + 1) & (STREAM_HASH_SLOTS - 1);
     }
     if (streams->count == TR_STREAMS_MAX) {
-        (void)TR_FAIL(err, TR_ERR_MEMORY_LIMIT, TR_STOP,
-                      "stream \"%.*s\" would be number %d: at most %d streams: capture fewer tables",
-                      (int)name.bytes, (const char *)name.data, TR_STREAMS_MAX + 1, TR_STREAMS_MAX);
+        (void)TR_FAIL(
+            err, TR_ERR_MEMORY_LIMIT, TR_STOP,
+            "stream \"%.*s\" would be number %d: at most %d streams: capture fewer tables",
+            (int)name.bytes, (const char *)name.data, TR_STREAMS_MAX + 1, TR_STREAMS_MAX);
         return NULL;
     }
     const uint32_t id = streams->count;

@@ -12,7 +12,8 @@
 #include "engine/bytes.h"
 #include "engine/error.h"
 
-#define TR_STREAM_NAME_BYTES_MAX 249 /* Debezium's limit for a topic; Kinesis allows 128: refused by name at the sink */
+#define TR_STREAM_NAME_BYTES_MAX                                                                   \
+    249 /* Debezium's limit for a topic; Kinesis allows 128: refused by name at the sink */
 #define TR_STREAMS_MAX 16384
 
 struct tr_stream {
@@ -23,10 +24,12 @@ struct tr_stream {
 
 struct tr_streams; /* opaque */
 
-TR_NODISCARD enum tr_code tr_streams_open(struct tr_streams **streams, uint32_t shipper_count, struct tr_error *err);
+TR_NODISCARD enum tr_code tr_streams_open(struct tr_streams **streams, uint32_t shipper_count,
+                                          struct tr_error *err);
 void tr_streams_close(struct tr_streams *streams);
 /* The stream of that name, made if new. NULL with err (TR_ERR_MEMORY_LIMIT) when TR_STREAMS_MAX are out. @thread sequencer */
-const struct tr_stream *tr_streams_intern(struct tr_streams *streams, struct tr_span name, struct tr_error *err);
+const struct tr_stream *tr_streams_intern(struct tr_streams *streams, struct tr_span name,
+                                          struct tr_error *err);
 /* Entry `id`; asserts that it exists. @thread any that got the id through a ring */
 const struct tr_stream *tr_streams_get(const struct tr_streams *streams, uint32_t id);
 uint32_t tr_streams_count(const struct tr_streams *streams);

@@ -23,7 +23,8 @@
 struct tr_schema;
 
 #define TR_UNIT_MAGIC 0x554e4954u
-#define TR_UNIT_ITEMS_MAX 1024 /* rows events in 256 KiB: about 900 single-row transactions of 290 bytes */
+#define TR_UNIT_ITEMS_MAX                                                                          \
+    1024 /* rows events in 256 KiB: about 900 single-row transactions of 290 bytes */
 #define TR_UNIT_OUTPUT_BYTES_MAX (2 * 1024 * 1024) /* estimated output of a unit */
 
 enum tr_item_kind {
@@ -42,12 +43,13 @@ struct tr_unit_item {
     int64_t thread_id;              /* -1 = none */
     uint32_t server_id;
     uint32_t at;
-    uint32_t bytes;                 /* ROWS: the event without trailer; PIECE: this piece without trailer */
-    uint32_t row_first;             /* rows before it were delivered before a restart: skipped */
-    uint8_t kind;                   /* enum tr_item_kind */
-    uint8_t op;                     /* enum tr_row_op */
-    uint8_t event_type;             /* 23..25, 30..32, 39 (compressed ones arrive inflated as 23..25) */
-    bool is_record_mark;            /* the last captured rows event of the unit: its row count completes the position */
+    uint32_t bytes;     /* ROWS: the event without trailer; PIECE: this piece without trailer */
+    uint32_t row_first; /* rows before it were delivered before a restart: skipped */
+    uint8_t kind;       /* enum tr_item_kind */
+    uint8_t op;         /* enum tr_row_op */
+    uint8_t event_type; /* 23..25, 30..32, 39 (compressed ones arrive inflated as 23..25) */
+    bool
+        is_record_mark; /* the last captured rows event of the unit: its row count completes the position */
 };
 
 struct tr_unit {
@@ -56,11 +58,11 @@ struct tr_unit {
     uint32_t decoder;
     struct tr_chunk *chunk; /* borrowed; travels home with the unit of chunk_last; NULL once sent */
     bool chunk_last;
-    bool is_end;            /* the source's end (files): nothing follows */
-    int64_t wall_unix_ns;   /* the envelope's ts_*: one clock reading per unit */
+    bool is_end;                             /* the source's end (files): nothing follows */
+    int64_t wall_unix_ns;                    /* the envelope's ts_*: one clock reading per unit */
     char file[TR_BINLOG_NAME_BYTES_MAX + 1]; /* what `source.file` prints, for all items */
     struct tr_unit_position position;
-    uint32_t record_rows;   /* written by the decoder: rows in the item with is_record_mark */
+    uint32_t record_rows; /* written by the decoder: rows in the item with is_record_mark */
     uint32_t item_count;
     struct tr_unit_item items[TR_UNIT_ITEMS_MAX];
 };

@@ -16,9 +16,11 @@
 
 #define METRIC_BLOCKS_MAX 4096
 #define SUPERVISE_NS (20 * TR_NS_PER_MS)
-#define PORT_WAIT_NS (2 * TR_NS_PER_S) /* the kernel may hold a killed predecessor's port for a moment (io_uring) */
+#define PORT_WAIT_NS                                                                               \
+    (2 * TR_NS_PER_S) /* the kernel may hold a killed predecessor's port for a moment (io_uring) */
 #define AFTER_FAULT_NS                                                                             \
-    (TR_NS_PER_S / 2) /* without progress for so long after a fault: what could drain has drained  \
+    (TR_NS_PER_S /                                                                                 \
+     2) /* without progress for so long after a fault: what could drain has drained  \
                        */
 #define SERVICE_FDS 64
 #define SERVICE_TIMERS 16
@@ -165,8 +167,7 @@ static enum tr_code start_pipeline(struct run *run, struct tr_pipeline_options *
     }
     tr_memory_sum_add(&run->pipeline.memory, "catalog", run->config->catalog_max_bytes);
     tr_memory_sum_add(&run->pipeline.memory, "stream names", tr_streams_memory_bytes());
-    tr_memory_sum_add(&run->pipeline.memory, "metrics",
-                      tr_metrics_memory_bytes(METRIC_BLOCKS_MAX));
+    tr_memory_sum_add(&run->pipeline.memory, "metrics", tr_metrics_memory_bytes(METRIC_BLOCKS_MAX));
     tr_memory_sum_add(&run->pipeline.memory, "http", tr_http_memory_bytes());
     tr_memory_sum_add(&run->pipeline.memory, "transports",
                       options->shipper_count *

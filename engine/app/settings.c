@@ -7,7 +7,7 @@
 
 #define RECORD_BYTES_MAX                                                                           \
     ((uint64_t)10 * 1024 *                                                                         \
-     1024)               /* what a stream can be set to take; the shipper knows each one's own */
+     1024) /* what a stream can be set to take; the shipper knows each one's own */
 #define CORES_FOR_SPREAD 4
 
 struct tr_mysql_options tr_settings_mysql(const struct tr_config *config)

@@ -68,7 +68,8 @@ enum tr_code tr_signals_open(struct tr_signals *signals, struct tr_reactor *reac
 {
     const uint64_t stop_s_max = (stop_ms_max + 999) / 1000 + AFTER_STOP_S;
 
-    *signals = (struct tr_signals){.fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC), .reactor = reactor};
+    *signals =
+        (struct tr_signals){.fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC), .reactor = reactor};
     if (signals->fd < 0) {
         return TR_FAIL(err, TR_ERR_SYSTEM, TR_STOP,
                        "signals: cannot be watched (errno %d): raise the limit of open files",

@@ -79,7 +79,8 @@ bool tr_collector_has_work(void *self)
     if (collector->unit == NULL) {
         return !tr_ring_is_empty(collector->options.manifest);
     }
-    return collector->unit_decoded || !tr_ring_is_empty(collector->options.decoders[collector->decoder].decoded);
+    return collector->unit_decoded ||
+           !tr_ring_is_empty(collector->options.decoders[collector->decoder].decoded);
 }
 
 bool tr_collector_is_ended(const struct tr_collector *collector)
@@ -188,8 +189,10 @@ static void route_fragment(struct tr_collector *collector, struct tr_fragment *f
         TR_ASSERT(shipper < collector->options.shipper_count);
         struct tr_ring *buckets = collector->options.shippers[shipper].buckets;
         struct tr_bucket *bucket = tr_ring_claim_one(buckets);
-        *bucket = (struct tr_bucket){
-            .fragment = fragment, .group = group, .stream_id = stream_id, .unit_seq = collector->unit->seq};
+        *bucket = (struct tr_bucket){.fragment = fragment,
+                                     .group = group,
+                                     .stream_id = stream_id,
+                                     .unit_seq = collector->unit->seq};
         tr_ring_publish(buckets, 1);
         collector->bells_due |= UINT32_C(1) << shipper;
     }
@@ -199,7 +202,8 @@ static bool give_to_sink(struct tr_collector *collector, const struct tr_fragmen
 {
     for (uint32_t group = 0; group < fragment->group_count; group++) {
         const struct tr_fragment_group *records = &fragment->groups[group];
-        const struct tr_stream *stream = tr_streams_get(collector->options.streams, records->stream_id);
+        const struct tr_stream *stream =
+            tr_streams_get(collector->options.streams, records->stream_id);
         const struct tr_record *record = records->first;
         for (uint32_t i = 0; i < records->record_count; i++) {
             if (!collector->options.sink(collector->options.sink_self, stream, record)) {

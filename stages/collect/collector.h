@@ -37,7 +37,8 @@
  * One record in order, instead of a shipper. Borrowed for the call. false stops the collector where it is: the function
  * has kept its own reason (a full disk, a closed pipe).
  */
-typedef bool tr_record_sink(void *self, const struct tr_stream *stream, const struct tr_record *record);
+typedef bool tr_record_sink(void *self, const struct tr_stream *stream,
+                            const struct tr_record *record);
 
 /* All borrowed until deinit; bells may be NULL (plan `single`). */
 struct tr_collector_options {

@@ -198,10 +198,10 @@ static enum tr_code build(struct tr_plan *plan, struct tr_error *err)
     const uint32_t source_bytes =
         plan->source[0].bytes + plan->source[1].bytes + plan->source[2].bytes;
     if (source_bytes > TR_PLAN_SOURCE_BYTES_MAX / 2) {
-        return TR_FAIL(
-            err, TR_ERR_CONFIG, TR_STOP,
-            "debezium.source.topic.prefix is %zu bytes long: want a prefix that leaves room for a stream's name",
-            plan->options.topic_prefix.bytes);
+        return TR_FAIL(err, TR_ERR_CONFIG, TR_STOP,
+                       "debezium.source.topic.prefix is %zu bytes long: want a prefix that leaves "
+                       "room for a stream's name",
+                       plan->options.topic_prefix.bytes);
     }
     plan->fixed_bytes_max +=
         plan->open_create.bytes + 2 * plan->image_bytes_max + TR_PLAN_SOURCE_BYTES_MAX;

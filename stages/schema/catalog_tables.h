@@ -8,7 +8,7 @@
 
 #define CATALOG_BUCKETS 16384 /* power of two */
 #define CATALOG_ID_SLOTS (2 * TR_CATALOG_IDS_MAX)
-#define CATALOG_IDS_KEPT 4096    /* across transactions */
+#define CATALOG_IDS_KEPT 4096 /* across transactions */
 /* Tables that are not captured take this share of the bound: then they are forgotten. */
 #define CATALOG_IGNORED_SHARE 16
 #define CATALOG_MAP_SKIP_BYTES 8 /* table id and flags: not a part of what a table is */

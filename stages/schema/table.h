@@ -14,8 +14,8 @@
 #include "engine/bytes.h"
 #include "engine/error.h"
 
-#define TR_COLUMNS_MAX 4096       /* the servers' own limit */
-#define TR_NAME_BYTES_MAX 256     /* 64 characters of utf8mb4 */
+#define TR_COLUMNS_MAX 4096   /* the servers' own limit */
+#define TR_NAME_BYTES_MAX 256 /* 64 characters of utf8mb4 */
 
 /* What a column is, in the servers' vocabulary; the wire type follows from it and is checked against each TABLE_MAP. */
 enum tr_column_type {
@@ -36,10 +36,10 @@ enum tr_column_type {
     TR_COLUMN_TIMESTAMP,
     TR_COLUMN_CHAR,
     TR_COLUMN_VARCHAR,
-    TR_COLUMN_TEXT,      /* TINYTEXT .. LONGTEXT */
+    TR_COLUMN_TEXT, /* TINYTEXT .. LONGTEXT */
     TR_COLUMN_BINARY,
     TR_COLUMN_VARBINARY,
-    TR_COLUMN_BLOB,      /* TINYBLOB .. LONGBLOB */
+    TR_COLUMN_BLOB, /* TINYBLOB .. LONGBLOB */
     TR_COLUMN_ENUM,
     TR_COLUMN_SET,
     TR_COLUMN_JSON,
@@ -57,7 +57,7 @@ enum tr_charset {
     TR_CHARSET_LATIN1,   /* decoded as windows-1252, holes become U+FFFD (contract §2.4) */
     TR_CHARSET_ASCII,
     TR_CHARSET_BINARY,
-    TR_CHARSET_OTHER,    /* not known: stops by name */
+    TR_CHARSET_OTHER, /* not known: stops by name */
     /* Read character by character: charset_text.h. */
     TR_CHARSET_ARMSCII8,
     TR_CHARSET_BIG5,
@@ -102,54 +102,60 @@ enum tr_charset {
 enum tr_literal {
     TR_LITERAL_TEXT = 0, /* '…', or not known */
     TR_LITERAL_NUMBER,
-    TR_LITERAL_BITS,     /* b'101', 0b101: default_text has it as written */
-    TR_LITERAL_HEX,      /* x'61', 0x61 */
-    TR_LITERAL_BOOLEAN,  /* TRUE, FALSE: default_text is 1 or 0 */
-    TR_LITERAL_CLOCK,    /* CURRENT_TIMESTAMP and its synonyms: an expression */
+    TR_LITERAL_BITS,    /* b'101', 0b101: default_text has it as written */
+    TR_LITERAL_HEX,     /* x'61', 0x61 */
+    TR_LITERAL_BOOLEAN, /* TRUE, FALSE: default_text is 1 or 0 */
+    TR_LITERAL_CLOCK,   /* CURRENT_TIMESTAMP and its synonyms: an expression */
 };
 
 struct tr_column {
-    struct tr_span name;            /* all spans: owned by the table's arena */
-    struct tr_span type_text;       /* information_schema's column_type, e.g. "int(10) unsigned"; empty when unknown */
-    struct tr_span charset_name;    /* for messages; empty = none */
-    struct tr_span default_text;    /* the default as SQL literal text without quotes; see has_default */
+    struct tr_span name; /* all spans: owned by the table's arena */
+    struct tr_span
+        type_text; /* information_schema's column_type, e.g. "int(10) unsigned"; empty when unknown */
+    struct tr_span charset_name; /* for messages; empty = none */
+    struct tr_span
+        default_text; /* the default as SQL literal text without quotes; see has_default */
     struct tr_span comment;
-    struct tr_span collation_name;  /* empty = none, or not known */
-    struct tr_span declared_type;   /* the statement's type words in upper case with UNSIGNED and ZEROFILL, e.g.
+    struct tr_span collation_name; /* empty = none, or not known */
+    struct tr_span
+        declared_type; /* the statement's type words in upper case with UNSIGNED and ZEROFILL, e.g.
                                        "CHARACTER VARYING"; empty: not from a statement */
-    struct tr_span *options;        /* ENUM, SET members, in UTF-8 */
-    struct tr_span *option_texts;   /* the same as SQL literals, quotes included; NULL: not from a statement */
+    struct tr_span *options; /* ENUM, SET members, in UTF-8 */
+    struct tr_span
+        *option_texts; /* the same as SQL literals, quotes included; NULL: not from a statement */
     uint32_t option_count;
     enum tr_column_type type;
     enum tr_charset charset;
     enum tr_literal default_form;
-    uint32_t length;                /* characters or bytes as declared; BIT: bits; 0 = none */
-    uint32_t declared_length;       /* the first number behind the type in the statement; see declares_length */
-    uint32_t declared_scale;        /* the second one */
-    uint8_t precision;              /* DECIMAL */
-    uint8_t scale;                  /* DECIMAL; TIME, DATETIME, TIMESTAMP: fraction digits */
-    uint8_t geometry;               /* optional-metadata geometry type number; 1 = POINT */
+    uint32_t length; /* characters or bytes as declared; BIT: bits; 0 = none */
+    uint32_t
+        declared_length; /* the first number behind the type in the statement; see declares_length */
+    uint32_t declared_scale; /* the second one */
+    uint8_t precision;       /* DECIMAL */
+    uint8_t scale;           /* DECIMAL; TIME, DATETIME, TIMESTAMP: fraction digits */
+    uint8_t geometry;        /* optional-metadata geometry type number; 1 = POINT */
     bool is_unsigned;
     bool is_nullable;
     bool is_generated;
-    bool is_stored;                 /* generated: STORED, PERSISTENT */
+    bool is_stored; /* generated: STORED, PERSISTENT */
     bool is_auto_increment;
     bool is_invisible;
     bool is_zerofill;
-    bool updates_now;               /* ON UPDATE CURRENT_TIMESTAMP */
+    bool updates_now; /* ON UPDATE CURRENT_TIMESTAMP */
     bool declares_length;
     bool declares_scale;
-    bool has_default;               /* false: no DEFAULT, or not known */
-    bool default_is_expression;     /* CURRENT_TIMESTAMP and other functions: default_text holds the expression */
-    uint16_t key_ordinal;           /* 1-based place in the key; 0 = not a part */
+    bool has_default; /* false: no DEFAULT, or not known */
+    bool
+        default_is_expression; /* CURRENT_TIMESTAMP and other functions: default_text holds the expression */
+    uint16_t key_ordinal; /* 1-based place in the key; 0 = not a part */
 };
 
 #define TR_INDEX_EXPRESSION UINT16_MAX
 
 /* An index as statements name it. */
 struct tr_index {
-    struct tr_span name;            /* "PRIMARY" for the primary key */
-    uint16_t *columns;              /* column indexes in order; TR_INDEX_EXPRESSION: a functional part */
+    struct tr_span name; /* "PRIMARY" for the primary key */
+    uint16_t *columns;   /* column indexes in order; TR_INDEX_EXPRESSION: a functional part */
     uint32_t column_count;
     bool is_primary;
     bool is_unique;
@@ -158,20 +164,22 @@ struct tr_index {
 struct tr_table {
     struct tr_span database;
     struct tr_span name;
-    struct tr_span charset_name;    /* table default */
-    struct tr_span collation_name;  /* table default; empty = not known */
+    struct tr_span charset_name;   /* table default */
+    struct tr_span collation_name; /* table default; empty = not known */
     struct tr_span comment;
     struct tr_column *columns;
-    struct tr_index *indexes;       /* all of them, the primary key included; empty: not from a statement */
+    struct tr_index
+        *indexes; /* all of them, the primary key included; empty: not from a statement */
     uint32_t index_count;
-    uint32_t holders;               /* see tr_table_hold */
+    uint32_t holders; /* see tr_table_hold */
     uint32_t column_count;
     uint32_t key_count;
-    uint16_t *key_columns;          /* column indexes in key order (contract §1.7: PRIMARY, else first UNIQUE NOT NULL) */
-    bool has_names;                 /* false: column names are invented (@1, @2…): decode without metadata only */
-    bool is_versioned;              /* MariaDB: WITH SYSTEM VERSIONING */
-    bool from_log;                  /* built from a TABLE_MAP alone: defaults and declared extras are unknown */
-    void *arena;                    /* owns everything above */
+    uint16_t *
+        key_columns; /* column indexes in key order (contract §1.7: PRIMARY, else first UNIQUE NOT NULL) */
+    bool has_names; /* false: column names are invented (@1, @2…): decode without metadata only */
+    bool is_versioned; /* MariaDB: WITH SYSTEM VERSIONING */
+    bool from_log;     /* built from a TABLE_MAP alone: defaults and declared extras are unknown */
+    void *arena;       /* owns everything above */
 };
 
 /* An empty model with room for `column_count` columns (zeroed). NULL with err when memory is refused or the count is over

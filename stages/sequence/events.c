@@ -196,8 +196,7 @@ static void read_status(struct tr_event_query *query, struct tr_span status)
             }
             break;
         case 131:
-            query->charset_collations =
-                tr_cursor_span(&cursor, (size_t)tr_cursor_u8(&cursor) * 4);
+            query->charset_collations = tr_cursor_span(&cursor, (size_t)tr_cursor_u8(&cursor) * 4);
             break;
         case 12: { /* names of changed databases; 254 = too many, none listed */
             const uint8_t count = tr_cursor_u8(&cursor);

@@ -132,16 +132,16 @@ struct tr_event_query {
     struct tr_span database; /* the session's default database */
     struct tr_span sql;
     uint64_t sql_mode;
-    uint16_t client_collation;  /* of `sql`; 0 = not told */
-    uint16_t server_collation;  /* of new databases that name none; 0 = not told, as below */
-    uint16_t database_collation;      /* of the default database, where the session overrides it */
-    uint16_t utf8mb4_collation;       /* MySQL: default collation of utf8mb4 */
+    uint16_t client_collation;         /* of `sql`; 0 = not told */
+    uint16_t server_collation;         /* of new databases that name none; 0 = not told, as below */
+    uint16_t database_collation;       /* of the default database, where the session overrides it */
+    uint16_t utf8mb4_collation;        /* MySQL: default collation of utf8mb4 */
     struct tr_span charset_collations; /* MariaDB: pairs of 2-byte numbers: a character set's first
                                           collation, the one it defaults to */
-    uint32_t flags2;            /* status variable 0; 0 = not told */
-    bool tells_timestamps;      /* MySQL: is explicit_defaults_for_timestamp told */
-    bool timestamps_are_explicit; /* its value */
-    uint8_t mariadb_gtid_flags; /* status variable 130: two-phase ALTER */
+    uint32_t flags2;                   /* status variable 0; 0 = not told */
+    bool tells_timestamps;             /* MySQL: is explicit_defaults_for_timestamp told */
+    bool timestamps_are_explicit;      /* its value */
+    uint8_t mariadb_gtid_flags;        /* status variable 130: two-phase ALTER */
 };
 
 /* Bit of flags2: explicit_defaults_for_timestamp is on (MariaDB 10.10 and later). */

@@ -30,7 +30,8 @@ static uint8_t rule_of(struct tr_answer *answer, struct tr_span code)
         return TR_ANSWER_RULES_MAX;
     }
     const uint32_t i = answer->rule_count++;
-    const size_t bytes = code.bytes < sizeof(answer->rules[i].code) ? code.bytes : sizeof(answer->rules[i].code) - 1;
+    const size_t bytes =
+        code.bytes < sizeof(answer->rules[i].code) ? code.bytes : sizeof(answer->rules[i].code) - 1;
     memcpy(answer->rules[i].code, code.data, bytes);
     answer->rules[i].code[bytes] = '\0';
     answer->rules[i].rule = tr_kinesis_classify_record(code);
@@ -60,7 +61,8 @@ static struct entry parse_entry(struct tr_json_reader *reader)
     return entry;
 }
 
-static void parse_entries(struct tr_answer *answer, struct tr_json_reader *reader, uint32_t entry_count)
+static void parse_entries(struct tr_answer *answer, struct tr_json_reader *reader,
+                          uint32_t entry_count)
 {
     if (!tr_json_enter_array(reader)) {
         return;

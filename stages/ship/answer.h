@@ -18,8 +18,10 @@
 #include "stages/ship/classify.h"
 #include "stages/ship/request.h"
 
-#define TR_ANSWER_BYTES_MAX ((size_t)512 * 1024) /* the transport takes fewer; a longer one is not believed */
-#define TR_ANSWER_RULES_MAX 8 /* different error codes told apart in one answer; more: as the last one */
+#define TR_ANSWER_BYTES_MAX                                                                        \
+    ((size_t)512 * 1024) /* the transport takes fewer; a longer one is not believed */
+#define TR_ANSWER_RULES_MAX                                                                        \
+    8 /* different error codes told apart in one answer; more: as the last one */
 
 struct tr_answer {
     uint32_t entry_count;
@@ -38,6 +40,7 @@ struct tr_json_reader;
  * Parses the body of a 200; false: not to be believed.
  * `body` is followed by 64 readable bytes (transport.h).
  */
-bool tr_answer_parse(struct tr_answer *answer, struct tr_json_reader *reader, struct tr_span body, uint32_t entry_count);
+bool tr_answer_parse(struct tr_answer *answer, struct tr_json_reader *reader, struct tr_span body,
+                     uint32_t entry_count);
 
 #endif

@@ -200,11 +200,12 @@ static enum tr_code refuse_environment(const struct tr_credentials_options *opti
                 containers[i]);
         }
     }
-    return TR_FAIL(err, TR_ERR_SINK_AUTH, TR_STOP,
-                   "AWS credentials: none in the settings, the environment or the profile: set "
-                   "AWS_ACCESS_KEY_ID and "
-                   "AWS_SECRET_ACCESS_KEY, or debezium.sink.kinesis.credentials.profile (instance roles are "
-                   "not supported yet)");
+    return TR_FAIL(
+        err, TR_ERR_SINK_AUTH, TR_STOP,
+        "AWS credentials: none in the settings, the environment or the profile: set "
+        "AWS_ACCESS_KEY_ID and "
+        "AWS_SECRET_ACCESS_KEY, or debezium.sink.kinesis.credentials.profile (instance roles are "
+        "not supported yet)");
 }
 
 static bool fits(char *out, size_t room_bytes, const char *text)

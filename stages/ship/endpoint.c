@@ -79,10 +79,11 @@ static enum tr_code find_region(struct tr_endpoint *endpoint,
     region = region != NULL ? region : profile->region;
     const size_t bytes = strlen(region);
     if (bytes == 0) {
-        return TR_FAIL(err, TR_ERR_CONFIG, TR_STOP,
-                       "AWS region: not set: set debezium.sink.kinesis.region, AWS_REGION or the profile's "
-                       "region, for example "
-                       "eu-central-1");
+        return TR_FAIL(
+            err, TR_ERR_CONFIG, TR_STOP,
+            "AWS region: not set: set debezium.sink.kinesis.region, AWS_REGION or the profile's "
+            "region, for example "
+            "eu-central-1");
     }
     if (bytes > TR_REGION_BYTES_MAX ||
         strspn(region, "abcdefghijklmnopqrstuvwxyz0123456789-") != bytes) {

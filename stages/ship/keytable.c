@@ -16,7 +16,8 @@ static uint32_t index_count_of(uint32_t keys_max)
 
 size_t tr_keytable_memory_bytes(uint32_t keys_max)
 {
-    return (size_t)keys_max * sizeof(struct tr_key) + (size_t)index_count_of(keys_max) * sizeof(uint64_t);
+    return (size_t)keys_max * sizeof(struct tr_key) +
+           (size_t)index_count_of(keys_max) * sizeof(uint64_t);
 }
 
 enum tr_code tr_keytable_open(struct tr_keytable *table, uint32_t keys_max, struct tr_error *err)

@@ -27,20 +27,22 @@ enum tr_key_state {
     TR_KEY_NEW = 0, /* just made, in none of the lists yet */
     TR_KEY_READY,   /* in its lane's list */
     TR_KEY_FLIGHT,  /* in a request */
-    TR_KEY_GUARD,   /* in the guard list: repeated after an unknown outcome, nothing newer until guard_until_ns */
+    TR_KEY_GUARD, /* in the guard list: repeated after an unknown outcome, nothing newer until guard_until_ns */
     TR_KEY_SUSPECT, /* in its stream's suspect list: one of them made the service refuse a whole request */
-    TR_KEY_DEAD,    /* its first record can never be delivered; the engine is stopping */
+    TR_KEY_DEAD, /* its first record can never be delivered; the engine is stopping */
 };
 
 struct tr_key {
     uint64_t hash;
-    struct tr_record *head; /* oldest unacknowledged record; owned by the shipper until acknowledged */
+    struct tr_record
+        *head; /* oldest unacknowledged record; owned by the shipper until acknowledged */
     struct tr_record *tail;
     int64_t guard_until_ns; /* 0 = no guard */
     uint32_t stream;        /* index inside the shipper */
     uint32_t record_count;  /* in the queue */
     uint32_t flight_count;  /* the first ones, which are in a request */
-    uint32_t repeat_count;  /* the first ones, which were in a request of unknown outcome: they go again, and alone */
+    uint32_t
+        repeat_count; /* the first ones, which were in a request of unknown outcome: they go again, and alone */
     uint32_t suspect_count; /* the first ones, which were in a refused request */
     uint32_t next;          /* key behind it in the list of its state, or of the free ones */
     uint8_t state;          /* enum tr_key_state */
@@ -63,7 +65,8 @@ struct tr_keytable {
 size_t tr_keytable_memory_bytes(uint32_t keys_max);
 
 /* Errors: TR_ERR_SYSTEM. keys_max 1..2^29. */
-TR_NODISCARD enum tr_code tr_keytable_open(struct tr_keytable *table, uint32_t keys_max, struct tr_error *err);
+TR_NODISCARD enum tr_code tr_keytable_open(struct tr_keytable *table, uint32_t keys_max,
+                                           struct tr_error *err);
 
 /* Accepts a zeroed table. */
 void tr_keytable_close(struct tr_keytable *table);
@@ -92,15 +95,18 @@ static inline uint64_t tr_key_mix(uint32_t stream, uint64_t hash)
 {
     uint64_t z = hash + (uint64_t)stream * UINT64_C(0x9e3779b97f4a7c15);
 
-    z = (z ^ z >> 32) * UINT64_C(0xd6e8feb86659fd93); /* rxmxmx (Maiga, 2018) shortened: two rounds */
+    z = (z ^ z >> 32) *
+        UINT64_C(0xd6e8feb86659fd93); /* rxmxmx (Maiga, 2018) shortened: two rounds */
     z = (z ^ z >> 32) * UINT64_C(0xd6e8feb86659fd93);
     return z ^ z >> 32;
 }
 
 /* Fetches the line of the index that a later find, add or remove of that key begins with. */
-static inline void tr_keytable_prefetch(const struct tr_keytable *table, uint32_t stream, uint64_t hash)
+static inline void tr_keytable_prefetch(const struct tr_keytable *table, uint32_t stream,
+                                        uint64_t hash)
 {
-    __builtin_prefetch(&table->index[(uint32_t)tr_key_mix(stream, hash) & (table->index_count - 1)], 1);
+    __builtin_prefetch(&table->index[(uint32_t)tr_key_mix(stream, hash) & (table->index_count - 1)],
+                       1);
 }
 
 /* Puts a record at the end of its key's queue. */

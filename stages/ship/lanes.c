@@ -24,7 +24,8 @@ static uint32_t lane_count_of(uint32_t shard_count)
     return shard_count < TR_LANES_MAX ? shard_count : TR_LANES_MAX;
 }
 
-bool tr_lanes_match(const struct tr_lanes *lanes, const struct tr_shard *shards, uint32_t shard_count)
+bool tr_lanes_match(const struct tr_lanes *lanes, const struct tr_shard *shards,
+                    uint32_t shard_count)
 {
     const uint32_t count = lane_count_of(shard_count);
 
@@ -42,8 +43,8 @@ bool tr_lanes_match(const struct tr_lanes *lanes, const struct tr_shard *shards,
     return true;
 }
 
-uint32_t tr_lanes_divide(struct tr_lanes *lanes, struct tr_keytable *table, const struct tr_shard *shards,
-                         uint32_t shard_count)
+uint32_t tr_lanes_divide(struct tr_lanes *lanes, struct tr_keytable *table,
+                         const struct tr_shard *shards, uint32_t shard_count)
 {
     const uint8_t generation = (uint8_t)(lanes->generation + 1);
     uint32_t list = TR_KEY_NONE;

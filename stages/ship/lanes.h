@@ -50,14 +50,15 @@ struct tr_lanes {
 void tr_lanes_init(struct tr_lanes *lanes);
 
 /* Whether the lanes are already divided by these shards, which are sorted and cover all keys (tr_shard_list_keep_open). */
-bool tr_lanes_match(const struct tr_lanes *lanes, const struct tr_shard *shards, uint32_t shard_count);
+bool tr_lanes_match(const struct tr_lanes *lanes, const struct tr_shard *shards,
+                    uint32_t shard_count);
 
 /*
  * Divides by shards, sorted and whole as above. The ready keys are taken out first: they return as a list in order, to be pushed
  * again. Asserts that nothing is in flight.
  */
-uint32_t tr_lanes_divide(struct tr_lanes *lanes, struct tr_keytable *table, const struct tr_shard *shards,
-                         uint32_t shard_count);
+uint32_t tr_lanes_divide(struct tr_lanes *lanes, struct tr_keytable *table,
+                         const struct tr_shard *shards, uint32_t shard_count);
 
 /* The lane of a partition key's MD5; with a map only. */
 uint8_t tr_lanes_by_point(const struct tr_lanes *lanes, tr_hash_key point);

@@ -23,7 +23,8 @@ uint64_t tr_jitter_next(struct tr_jitter *jitter)
     return z ^ z >> 31;
 }
 
-int64_t tr_jitter_backoff_ns(struct tr_jitter *jitter, int64_t base_ns, int64_t cap_ns, uint32_t attempt)
+int64_t tr_jitter_backoff_ns(struct tr_jitter *jitter, int64_t base_ns, int64_t cap_ns,
+                             uint32_t attempt)
 {
     int64_t most_ns = base_ns;
 

@@ -26,13 +26,14 @@ struct tr_jitter {
 uint64_t tr_jitter_next(struct tr_jitter *jitter);
 
 /* Full jitter: uniform in [0, min(cap, base * 2^attempt)], attempt from 0. */
-int64_t tr_jitter_backoff_ns(struct tr_jitter *jitter, int64_t base_ns, int64_t cap_ns, uint32_t attempt);
+int64_t tr_jitter_backoff_ns(struct tr_jitter *jitter, int64_t base_ns, int64_t cap_ns,
+                             uint32_t attempt);
 
 struct tr_pace {
-    bool is_limited;     /* false: free */
+    bool is_limited;      /* false: free */
     uint32_t shard_count; /* of the lane: nominal = this x the rates above */
     float share;          /* of nominal, while limited */
-    double records;      /* tokens; may be below zero after a large request */
+    double records;       /* tokens; may be below zero after a large request */
     double bytes;
     int64_t filled_ns; /* when the buckets were last filled */
     int64_t cut_ns;    /* last throttle that counted */

@@ -23,9 +23,10 @@ enum tr_code tr_parking_open(struct tr_parking *parking, uint64_t bytes, struct 
     parking->run = calloc(pages, sizeof(*parking->run));
     if (parking->memory == NULL || parking->live == NULL || parking->run == NULL) {
         tr_parking_close(parking);
-        return TR_FAIL(err, TR_ERR_SYSTEM, TR_STOP,
-                       "parking buffer of %llu bytes: the system refused the memory: lower it or add memory",
-                       (unsigned long long)bytes);
+        return TR_FAIL(
+            err, TR_ERR_SYSTEM, TR_STOP,
+            "parking buffer of %llu bytes: the system refused the memory: lower it or add memory",
+            (unsigned long long)bytes);
     }
     return TR_OK;
 }
@@ -81,7 +82,8 @@ static size_t need_bytes(const struct tr_record *record)
 {
     const size_t bytes = sizeof(*record) + record->key_bytes + record->value_bytes;
 
-    return (bytes + alignof(struct tr_record) - 1) / alignof(struct tr_record) * alignof(struct tr_record);
+    return (bytes + alignof(struct tr_record) - 1) / alignof(struct tr_record) *
+           alignof(struct tr_record);
 }
 
 struct tr_record *tr_parking_copy(struct tr_parking *parking, const struct tr_record *record)
@@ -89,7 +91,8 @@ struct tr_record *tr_parking_copy(struct tr_parking *parking, const struct tr_re
     const size_t bytes = need_bytes(record);
     uint32_t page = parking->open_page;
 
-    if (page == PAGE_NONE || head_of(parking, page)->room_bytes - head_of(parking, page)->low_bytes < bytes) {
+    if (page == PAGE_NONE ||
+        head_of(parking, page)->room_bytes - head_of(parking, page)->low_bytes < bytes) {
         const size_t run_bytes = HEAD_BYTES + SLACK_BYTES + bytes;
         const size_t pages = (run_bytes + TR_PARKING_PAGE_BYTES - 1) / TR_PARKING_PAGE_BYTES;
         const uint32_t taken = take_run(parking, (uint32_t)pages);

@@ -24,16 +24,17 @@
 #define TR_PARKING_PAGES_MAX 4096U /* 1 GiB */
 
 struct tr_parking {
-    uint8_t *memory;    /* owns; page_count pages, resident where touched */
-    uint32_t *live;     /* owns; by first page of a run: records alive in it */
-    uint32_t *run;      /* owns; by first page: pages of the run; 0 = free or inside a run */
+    uint8_t *memory; /* owns; page_count pages, resident where touched */
+    uint32_t *live;  /* owns; by first page of a run: records alive in it */
+    uint32_t *run;   /* owns; by first page: pages of the run; 0 = free or inside a run */
     uint32_t page_count;
     uint32_t open_page; /* being filled; UINT32_MAX = none */
     uint32_t used_count;
 };
 
 /* `bytes` is rounded down to whole pages, at least one. Errors: TR_ERR_SYSTEM. */
-TR_NODISCARD enum tr_code tr_parking_open(struct tr_parking *parking, uint64_t bytes, struct tr_error *err);
+TR_NODISCARD enum tr_code tr_parking_open(struct tr_parking *parking, uint64_t bytes,
+                                          struct tr_error *err);
 /* Accepts a zeroed one. */
 void tr_parking_close(struct tr_parking *parking);
 

@@ -42,7 +42,8 @@ void tr_digest_close(struct tr_digest *digest)
     free(digest);
 }
 
-static void digest_bytes(struct tr_digest *digest, const EVP_MD *type, struct tr_span bytes, uint8_t *out)
+static void digest_bytes(struct tr_digest *digest, const EVP_MD *type, struct tr_span bytes,
+                         uint8_t *out)
 {
     /* These can fail for lack of memory only, and a reused context takes none. */
     const int started = EVP_DigestInit_ex2(digest->context, type, NULL);

@@ -18,8 +18,9 @@
 #include "engine/error.h"
 #include "stages/ship/control.h"
 
-#define TR_PARTITION_KEY_CHARACTERS_MAX 256 /* PutRecords: PartitionKey, 1..256 Unicode characters */
-#define TR_PARTITION_DIGEST_BYTES 64        /* SHA-256 in hex */
+#define TR_PARTITION_KEY_CHARACTERS_MAX                                                            \
+    256                              /* PutRecords: PartitionKey, 1..256 Unicode characters */
+#define TR_PARTITION_DIGEST_BYTES 64 /* SHA-256 in hex */
 
 struct tr_digest; /* the two hash functions with a context each; opaque */
 

@@ -19,11 +19,15 @@
 #include "engine/bytes.h"
 #include "engine/error.h"
 
-#define TR_REQUEST_RECORDS_MAX 500                        /* entries per PutRecords */
-#define TR_REQUEST_PAYLOAD_BYTES_MAX ((size_t)10 * 1024 * 1024) /* data + partition keys, before base64 */
-#define TR_REQUEST_PAYLOAD_BYTES_OLD ((size_t)5 * 1024 * 1024) /* while the stream's records are limited to 1 MiB */
-#define TR_REQUEST_BODY_BYTES_MAX ((size_t)16 * 1024 * 1024)   /* 4/3 of the payload, 500 frames and escapes */
-#define TR_REQUEST_BODY_BYTES_KEPT ((size_t)2 * 1024 * 1024)   /* stays resident between requests: 500 records of 2.5 KB */
+#define TR_REQUEST_RECORDS_MAX 500 /* entries per PutRecords */
+#define TR_REQUEST_PAYLOAD_BYTES_MAX                                                               \
+    ((size_t)10 * 1024 * 1024) /* data + partition keys, before base64 */
+#define TR_REQUEST_PAYLOAD_BYTES_OLD                                                               \
+    ((size_t)5 * 1024 * 1024) /* while the stream's records are limited to 1 MiB */
+#define TR_REQUEST_BODY_BYTES_MAX                                                                  \
+    ((size_t)16 * 1024 * 1024) /* 4/3 of the payload, 500 frames and escapes */
+#define TR_REQUEST_BODY_BYTES_KEPT                                                                 \
+    ((size_t)2 * 1024 * 1024) /* stays resident between requests: 500 records of 2.5 KB */
 
 struct tr_request {
     uint8_t *body; /* owns: TR_REQUEST_BODY_BYTES_MAX mapped */

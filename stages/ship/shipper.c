@@ -10,7 +10,7 @@
 #include "engine/log.h"
 #include "stages/ship/shipper_state.h"
 
-#define STEP_STREAMS 2048 /* looked at per step: with more, they take turns */
+#define STEP_STREAMS 2048         /* looked at per step: with more, they take turns */
 #define STREAM_NAME_BYTES_MAX 128 /* Kinesis */
 
 static void take_defaults(struct tr_shipper_options *options);
@@ -25,7 +25,8 @@ enum tr_code tr_shipper_open(struct tr_shipper **shipper, const struct tr_shippe
 {
     struct tr_shipper *made = calloc(1, sizeof(*made));
     if (made == NULL) {
-        return TR_FAIL(err, TR_ERR_SYSTEM, TR_STOP, "shipper: no memory for %zu bytes: add memory", sizeof(*made));
+        return TR_FAIL(err, TR_ERR_SYSTEM, TR_STOP, "shipper: no memory for %zu bytes: add memory",
+                       sizeof(*made));
     }
     made->options = *options;
     take_defaults(&made->options);
@@ -66,7 +67,8 @@ static void take_defaults(struct tr_shipper_options *options)
     default_u32(&options->flight_bytes_max, 16 * 1024 * 1024);
     default_u32(&options->keys_max, 256 * 1024);
     default_u32(&options->streams_max, TR_SHIPPER_STREAMS_DEFAULT);
-    options->parking_bytes = options->parking_bytes == 0 ? 16 * 1024 * 1024 : options->parking_bytes;
+    options->parking_bytes =
+        options->parking_bytes == 0 ? 16 * 1024 * 1024 : options->parking_bytes;
     options->null_key = options->null_key == NULL ? "default" : options->null_key;
     default_ns(&options->request_timeout_ns, 10 * TR_NS_PER_S);
     default_ns(&options->request_timeout_ns_max, 40 * TR_NS_PER_S);
@@ -90,18 +92,20 @@ static enum tr_code check_options(const struct tr_shipper_options *options, stru
     TR_ASSERT(options->keys_max >= TR_SHIPPER_KEYS_MIN);
     TR_ASSERT(options->transport != NULL);
     if (options->batch_size_max > TR_REQUEST_RECORDS_MAX) {
-        return TR_FAIL(err, TR_ERR_CONFIG, TR_STOP, "debezium.sink.kinesis.batch.size = %u: wanted 1 to %d records",
+        return TR_FAIL(err, TR_ERR_CONFIG, TR_STOP,
+                       "debezium.sink.kinesis.batch.size = %u: wanted 1 to %d records",
                        options->batch_size_max, TR_REQUEST_RECORDS_MAX);
     }
     if (options->request_bytes_max > TR_REQUEST_PAYLOAD_BYTES_MAX) {
-        return TR_FAIL(err, TR_ERR_CONFIG, TR_STOP, "request size = %u: wanted at most %zu bytes, Kinesis' limit",
+        return TR_FAIL(err, TR_ERR_CONFIG, TR_STOP,
+                       "request size = %u: wanted at most %zu bytes, Kinesis' limit",
                        options->request_bytes_max, TR_REQUEST_PAYLOAD_BYTES_MAX);
     }
     const struct tr_span null_key = tr_span_of_text(options->null_key);
     if (null_key.bytes == 0 || tr_partition_key_is_oversize(null_key)) {
         return TR_FAIL(err, TR_ERR_CONFIG, TR_STOP,
-                       "debezium.sink.kinesis.null.key has %zu bytes: wanted 1 to %d characters", null_key.bytes,
-                       TR_PARTITION_KEY_CHARACTERS_MAX);
+                       "debezium.sink.kinesis.null.key has %zu bytes: wanted 1 to %d characters",
+                       null_key.bytes, TR_PARTITION_KEY_CHARACTERS_MAX);
     }
     return TR_OK;
 }
@@ -117,7 +121,8 @@ static enum tr_code open_memory(struct tr_shipper *shipper, struct tr_error *err
     if (code != TR_OK) {
         return code;
     }
-    shipper->held_max = options->buckets_max * 2; /* in fragments, and as many again that were parked */
+    shipper->held_max =
+        options->buckets_max * 2; /* in fragments, and as many again that were parked */
     shipper->streams = tr_memory_map((size_t)options->streams_max * sizeof(*shipper->streams), err);
     shipper->held = tr_memory_map((size_t)shipper->held_max * sizeof(*shipper->held), err);
     shipper->slots = tr_memory_map((size_t)options->slot_count * sizeof(*shipper->slots), err);
@@ -147,16 +152,20 @@ static void add_terms(const struct tr_shipper *shipper, struct tr_memory_sum *su
     const struct tr_shipper_options *options = &shipper->options;
 
     tr_memory_sum_add(sum, "shipper keys", tr_keytable_memory_bytes(options->keys_max));
-    tr_memory_sum_add(sum, "shipper parking", (uint64_t)shipper->parking.page_count * TR_PARKING_PAGE_BYTES);
-    tr_memory_sum_add(sum, "shipper streams", (uint64_t)options->streams_max * sizeof(*shipper->streams));
+    tr_memory_sum_add(sum, "shipper parking",
+                      (uint64_t)shipper->parking.page_count * TR_PARKING_PAGE_BYTES);
+    tr_memory_sum_add(sum, "shipper streams",
+                      (uint64_t)options->streams_max * sizeof(*shipper->streams));
     tr_memory_sum_add(sum, "shipper buckets", (uint64_t)shipper->held_max * sizeof(*shipper->held));
     /* Bodies: 4/3 of what may be out, a share for each slot and one large record; frames and keys; what is kept. */
     const uint64_t payload_bytes = (uint64_t)options->flight_bytes_max +
                                    (uint64_t)options->slot_count * TR_SHIPPER_SHARE_BYTES +
                                    TR_REQUEST_PAYLOAD_BYTES_MAX;
-    tr_memory_sum_add(sum, "shipper requests",
-                      payload_bytes * 4 / 3 + (uint64_t)options->slot_count * (sizeof(*shipper->slots) +
-                                               TR_SHIPPER_SHARE_BYTES + TR_REQUEST_BODY_BYTES_KEPT));
+    tr_memory_sum_add(
+        sum, "shipper requests",
+        payload_bytes * 4 / 3 +
+            (uint64_t)options->slot_count *
+                (sizeof(*shipper->slots) + TR_SHIPPER_SHARE_BYTES + TR_REQUEST_BODY_BYTES_KEPT));
     tr_memory_sum_add(sum, "shipper answers", tr_json_memory_bytes(TR_ANSWER_BYTES_MAX));
     tr_memory_sum_add(sum, "shipper control", ship_control_memory_bytes());
 }
@@ -173,7 +182,8 @@ void tr_shipper_close(struct tr_shipper *shipper)
         }
         tr_request_close(&shipper->slots[i].request);
     }
-    if (shipper->control.state == SHIP_CONTROL_SUMMARY || shipper->control.state == SHIP_CONTROL_CREATE ||
+    if (shipper->control.state == SHIP_CONTROL_SUMMARY ||
+        shipper->control.state == SHIP_CONTROL_CREATE ||
         shipper->control.state == SHIP_CONTROL_SHARDS) {
         options->transport->cancel(options->transport->self, options->slot_count);
     }
@@ -197,7 +207,8 @@ uint32_t tr_shipper_step(void *self, int64_t now_ns)
      * Acquire, pairs with the collector's release after a unit's buckets: whatever belongs to units up to this one is in
      * the ring by now, so once the ring was seen empty and nothing is unacknowledged, they are acknowledged (I4).
      */
-    shipper->routed_seq = atomic_load_explicit(&shipper->options.progress->routed_seq, memory_order_acquire);
+    shipper->routed_seq =
+        atomic_load_explicit(&shipper->options.progress->routed_seq, memory_order_acquire);
     work_count += ship_take_buckets(shipper, now_ns);
     work_count += ship_expire_guards(shipper, now_ns);
     work_count += ship_settle(shipper, now_ns);
@@ -218,7 +229,8 @@ bool tr_shipper_has_work(void *self)
     struct tr_shipper *shipper = self;
 
     /* Relaxed: a hint; the step loads it again, with acquire. */
-    const uint64_t routed_seq = atomic_load_explicit(&shipper->options.progress->routed_seq, memory_order_relaxed);
+    const uint64_t routed_seq =
+        atomic_load_explicit(&shipper->options.progress->routed_seq, memory_order_relaxed);
     return (!tr_ring_is_empty(shipper->options.buckets) && !shipper->is_stuck) ||
            (shipper->queued_now == 0 && routed_seq > shipper->acked_seq);
 }
@@ -259,7 +271,8 @@ static enum tr_code open_stream(struct tr_shipper *shipper, uint32_t id, struct 
     TR_ASSERT(named->shipper == shipper->options.index);
     if (strlen(named->name) > STREAM_NAME_BYTES_MAX) {
         return TR_FAIL(err, TR_ERR_SINK_STREAM, TR_STOP,
-                       "stream \"%s\" has a name of %zu characters, Kinesis takes %d: shorten debezium.source.topic.prefix, or route "
+                       "stream \"%s\" has a name of %zu characters, Kinesis takes %d: shorten "
+                       "debezium.source.topic.prefix, or route "
                        "the table to another topic",
                        named->name, strlen(named->name), STREAM_NAME_BYTES_MAX);
     }
@@ -286,8 +299,10 @@ bool ship_stream_ready(struct tr_shipper *shipper, uint32_t stream_id, int64_t n
     struct tr_error err;
 
     if (index >= shipper->options.streams_max) {
-        (void)TR_FAIL(&err, TR_ERR_MEMORY_LIMIT, TR_STOP, "more than %u streams: tables were made since the start; start again, or capture fewer",
-                      shipper->options.streams_max * shipper->options.shipper_count);
+        (void)TR_FAIL(
+            &err, TR_ERR_MEMORY_LIMIT, TR_STOP,
+            "more than %u streams: tables were made since the start; start again, or capture fewer",
+            shipper->options.streams_max * shipper->options.shipper_count);
         tr_fault_raise(shipper->options.fault, &err);
         return false;
     }
@@ -363,8 +378,8 @@ static bool publish_acked(struct tr_shipper *shipper)
     }
     shipper->acked_seq = acked_seq;
     /* Release, pairs with the coordinator's acquire: it reads nothing else of ours, but a stream's order stays readable. */
-    atomic_store_explicit(&shipper->options.progress->shippers[shipper->options.index].acked_seq, acked_seq,
-                          memory_order_release);
+    atomic_store_explicit(&shipper->options.progress->shippers[shipper->options.index].acked_seq,
+                          acked_seq, memory_order_release);
     if (shipper->options.acked_bell != NULL) {
         tr_doorbell_ring(shipper->options.acked_bell);
     }

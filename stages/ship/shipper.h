@@ -41,7 +41,8 @@
 
 #define TR_SHIPPER_SLOTS_MAX 16
 #define TR_SHIPPER_STREAMS_DEFAULT 1024
-#define TR_SHIPPER_SHARE_BYTES ((size_t)1024 * 1024) /* a stream with nothing out may always send so much */
+#define TR_SHIPPER_SHARE_BYTES                                                                     \
+    ((size_t)1024 * 1024)         /* a stream with nothing out may always send so much */
 #define TR_SHIPPER_HOT_RECORDS 64 /* a key with more queued is hot (design §7) */
 
 enum tr_order_hot { TR_ORDER_HOT_RELAX = 0, TR_ORDER_HOT_WAIT };
@@ -58,25 +59,30 @@ struct tr_shipper_options {
     const struct tr_streams *streams;
     struct tr_progress *progress;
     struct tr_fault *fault;
-    struct tr_transport *transport; /* with slot_count + 1 slots; the last one is for control calls */
-    const struct tr_clock *clock;   /* wall time of an answer, for the commit-to-accepted histogram */
-    struct tr_metrics *metrics;     /* a block per stream is added at its first record */
-    struct tr_metric_block *actor_metrics; /* the shipper's own; also of streams for which the registry has no room */
+    struct tr_transport
+        *transport;               /* with slot_count + 1 slots; the last one is for control calls */
+    const struct tr_clock *clock; /* wall time of an answer, for the commit-to-accepted histogram */
+    struct tr_metrics *metrics;   /* a block per stream is added at its first record */
+    struct tr_metric_block
+        *actor_metrics; /* the shipper's own; also of streams for which the registry has no room */
     uint64_t seed;
 
     uint32_t slot_count;     /* requests at once; 8 */
     uint32_t parallel_max;   /* requests at once per stream; 4 */
     uint32_t batch_size_max; /* records per request, 1..500; 500 */
-    uint32_t request_bytes_max; /* payload per request; 10 MiB (5 while the stream's records are limited to 1 MiB) */
-    uint32_t flight_bytes_max;  /* payload of all requests out at once, a stream may take half of it; 16 MiB */
-    uint32_t keys_max;       /* keys with records, or guarded; at least TR_SHIPPER_KEYS_MIN; 262,144 */
-    uint32_t buckets_max;    /* that can be out to this shipper: slots of the ring `buckets` */
-    uint32_t streams_max;    /* of this shipper; TR_SHIPPER_STREAMS_DEFAULT */
-    uint64_t parking_bytes;  /* 16 MiB */
+    uint32_t
+        request_bytes_max; /* payload per request; 10 MiB (5 while the stream's records are limited to 1 MiB) */
+    uint32_t
+        flight_bytes_max; /* payload of all requests out at once, a stream may take half of it; 16 MiB */
+    uint32_t keys_max;    /* keys with records, or guarded; at least TR_SHIPPER_KEYS_MIN; 262,144 */
+    uint32_t buckets_max; /* that can be out to this shipper: slots of the ring `buckets` */
+    uint32_t streams_max; /* of this shipper; TR_SHIPPER_STREAMS_DEFAULT */
+    uint64_t parking_bytes; /* 16 MiB */
 
-    uint32_t create_shards; /* of a stream that does not exist and is created at its first record; 0 = it is not */
+    uint32_t
+        create_shards; /* of a stream that does not exist and is created at its first record; 0 = it is not */
 
-    const char *null_key;    /* partition key of records without one; "default" */
+    const char *null_key; /* partition key of records without one; "default" */
     enum tr_order_hot order_hot;
     enum tr_key_oversize key_oversize;
 
@@ -102,7 +108,8 @@ struct tr_shipper; /* opaque */
  * Takes all memory and adds its terms to `sum` (may be NULL). Options are copied, null_key too.
  * Errors: TR_ERR_CONFIG (a value out of range, named), TR_ERR_SYSTEM.
  */
-TR_NODISCARD enum tr_code tr_shipper_open(struct tr_shipper **shipper, const struct tr_shipper_options *options,
+TR_NODISCARD enum tr_code tr_shipper_open(struct tr_shipper **shipper,
+                                          const struct tr_shipper_options *options,
                                           struct tr_memory_sum *sum, struct tr_error *err);
 
 /* Cancels what is out and frees. Accepts NULL. The transport stays its owner's. */

@@ -14,7 +14,8 @@
 #define RETRY_BASE_NS TR_NS_PER_S
 #define RETRY_CAP_NS (30 * TR_NS_PER_S)
 #define CREATING_POLL_NS TR_NS_PER_S
-#define APPLY_WAIT_NS (60 * TR_NS_PER_S) /* for the stream's last request; then the map is asked for later */
+#define APPLY_WAIT_NS                                                                              \
+    (60 * TR_NS_PER_S) /* for the stream's last request; then the map is asked for later */
 
 enum tr_code ship_control_open(struct ship_control *control, struct tr_error *err)
 {
@@ -45,7 +46,8 @@ void ship_control_close(struct ship_control *control)
 
 size_t ship_control_memory_bytes(void)
 {
-    return sizeof(struct tr_control_body) + sizeof(struct tr_shard_list) + SHIP_SHARDS_MAX * sizeof(struct tr_shard);
+    return sizeof(struct tr_control_body) + sizeof(struct tr_shard_list) +
+           SHIP_SHARDS_MAX * sizeof(struct tr_shard);
 }
 
 void ship_control_want(struct tr_shipper *shipper, uint32_t index, int64_t now_ns)
@@ -53,7 +55,8 @@ void ship_control_want(struct tr_shipper *shipper, uint32_t index, int64_t now_n
     struct ship_stream *stream = ship_stream_of(shipper, index);
     struct ship_control *control = &shipper->control;
 
-    if (stream->is_control_queued || stream->need == SHIP_NEED_NOTHING || now_ns < stream->control_due_ns) {
+    if (stream->is_control_queued || stream->need == SHIP_NEED_NOTHING ||
+        now_ns < stream->control_due_ns) {
         return;
     }
     stream->is_control_queued = true;
@@ -81,7 +84,8 @@ static void retry_later(struct tr_shipper *shipper, int64_t now_ns)
 {
     struct ship_stream *stream = ship_stream_of(shipper, shipper->control.stream);
     const int64_t delay_ns =
-        RETRY_BASE_NS + tr_jitter_backoff_ns(&shipper->jitter, RETRY_BASE_NS, RETRY_CAP_NS, stream->control_attempt_count++);
+        RETRY_BASE_NS + tr_jitter_backoff_ns(&shipper->jitter, RETRY_BASE_NS, RETRY_CAP_NS,
+                                             stream->control_attempt_count++);
 
     TR_COVER("shipper.control_retried");
     end_turn(shipper, now_ns + delay_ns);
@@ -105,13 +109,15 @@ static void send_call(struct tr_shipper *shipper, int64_t now_ns)
     case SHIP_NEED_CREATE:
         operation = "CreateStream";
         state = SHIP_CONTROL_CREATE;
-        tr_control_write_create_stream(control->body, stream->stream->name, shipper->options.create_shards);
+        tr_control_write_create_stream(control->body, stream->stream->name,
+                                       shipper->options.create_shards);
         break;
     case SHIP_NEED_SHARDS:
     case SHIP_NEED_NOTHING: /* a map that is asked for again */
         operation = "ListShards";
         state = SHIP_CONTROL_SHARDS;
-        tr_control_write_list_shards(control->body, stream->stream->name, control->list->next_token);
+        tr_control_write_list_shards(control->body, stream->stream->name,
+                                     control->list->next_token);
         break;
     }
     const struct tr_call call = {.slot = shipper->options.slot_count,
@@ -120,7 +126,8 @@ static void send_call(struct tr_shipper *shipper, int64_t now_ns)
                                  .timeout_ns = CONTROL_TIMEOUT_NS};
     control->next_ns = now_ns + shipper->options.control_interval_ns;
     control->deadline_ns = now_ns + CONTROL_TIMEOUT_NS + CONTROL_GRACE_NS;
-    if (shipper->options.transport->submit(shipper->options.transport->self, &call, now_ns, &err) != TR_OK) {
+    if (shipper->options.transport->submit(shipper->options.transport->self, &call, now_ns, &err) !=
+        TR_OK) {
         retry_later(shipper, now_ns);
         return;
     }
@@ -154,8 +161,8 @@ static bool apply_map(struct tr_shipper *shipper, int64_t now_ns)
         return true;
     }
     TR_COVER("shipper.map_applied");
-    uint32_t key =
-        tr_lanes_divide(&stream->lanes, &shipper->keys, control->list->shards, control->list->shard_count);
+    uint32_t key = tr_lanes_divide(&stream->lanes, &shipper->keys, control->list->shards,
+                                   control->list->shard_count);
     while (key != TR_KEY_NONE) {
         const uint32_t next = tr_keytable_key(&shipper->keys, key)->next;
         ship_key_ready(shipper, stream, key, false);
@@ -185,7 +192,8 @@ uint32_t ship_control_step(struct tr_shipper *shipper, int64_t now_ns)
         if (now_ns < control->deadline_ns) {
             return 0;
         }
-        shipper->options.transport->cancel(shipper->options.transport->self, shipper->options.slot_count);
+        shipper->options.transport->cancel(shipper->options.transport->self,
+                                           shipper->options.slot_count);
         retry_later(shipper, now_ns);
         return 1;
     case SHIP_CONTROL_NEXT:
@@ -227,13 +235,15 @@ static void await_creation(struct tr_shipper *shipper, int64_t now_ns)
     end_turn(shipper, now_ns + CREATING_POLL_NS);
 }
 
-static void take_failure(struct tr_shipper *shipper, const struct tr_call_done *done, int64_t now_ns)
+static void take_failure(struct tr_shipper *shipper, const struct tr_call_done *done,
+                         int64_t now_ns)
 {
     struct ship_stream *stream = ship_stream_of(shipper, shipper->control.stream);
     struct tr_kinesis_failure failure;
 
     tr_control_parse_failure(shipper->reader, done->answer, done->error_type, &failure);
-    const struct tr_verdict_rule rule = tr_kinesis_classify(done->status, tr_span_of_text(failure.type));
+    const struct tr_verdict_rule rule =
+        tr_kinesis_classify(done->status, tr_span_of_text(failure.type));
     const bool is_missing = strcmp(failure.type, "ResourceNotFoundException") == 0;
     if (is_missing && stream->need == SHIP_NEED_SUMMARY && shipper->options.create_shards > 0) {
         stream->is_creating = true;
@@ -255,7 +265,8 @@ static void take_failure(struct tr_shipper *shipper, const struct tr_call_done *
     retry_later(shipper, now_ns);
 }
 
-static void take_summary(struct tr_shipper *shipper, const struct tr_stream_summary *summary, int64_t now_ns)
+static void take_summary(struct tr_shipper *shipper, const struct tr_stream_summary *summary,
+                         int64_t now_ns)
 {
     struct ship_stream *stream = ship_stream_of(shipper, shipper->control.stream);
     if (summary->status == TR_STREAM_CREATING) {
@@ -313,7 +324,8 @@ void ship_control_done(struct tr_shipper *shipper, const struct tr_call_done *do
     struct tr_stream_summary summary;
     struct tr_error err;
 
-    TR_ASSERT(state == SHIP_CONTROL_SUMMARY || state == SHIP_CONTROL_CREATE || state == SHIP_CONTROL_SHARDS);
+    TR_ASSERT(state == SHIP_CONTROL_SUMMARY || state == SHIP_CONTROL_CREATE ||
+              state == SHIP_CONTROL_SHARDS);
     if (done->state == TR_CALL_ANSWERED && done->status != 200) {
         take_failure(shipper, done, now_ns);
         return;

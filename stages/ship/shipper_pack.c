@@ -4,7 +4,7 @@
 #include "stages/ship/shipper_state.h"
 
 #define GRANT_BYTES_MIN (64U * 1024) /* a smaller further request is not worth its slot */
-#define PREFETCH_BYTES 1024           /* of a record's value; further on the processor sees the direction */
+#define PREFETCH_BYTES 1024 /* of a record's value; further on the processor sees the direction */
 #define LINE_BYTES 64
 
 enum packed {
@@ -15,14 +15,16 @@ enum packed {
 
 static struct ship_slot *free_slot(struct tr_shipper *shipper);
 static uint32_t grant_bytes(const struct tr_shipper *shipper, const struct ship_stream *stream);
-static bool may_send(const struct tr_shipper *shipper, const struct ship_stream *stream, int64_t now_ns);
+static bool may_send(const struct tr_shipper *shipper, const struct ship_stream *stream,
+                     int64_t now_ns);
 static bool pack_lanes(struct tr_shipper *shipper, struct ship_slot *slot, int64_t now_ns);
 static void pack_suspects(struct tr_shipper *shipper, struct ship_slot *slot, int64_t now_ns);
 static bool submit(struct tr_shipper *shipper, struct ship_slot *slot, int64_t now_ns);
 
 static bool may_send_suspects(const struct ship_stream *stream, int64_t now_ns)
 {
-    return stream->suspect_head != TR_KEY_NONE && !stream->is_suspect_out && now_ns >= stream->suspect_not_before_ns;
+    return stream->suspect_head != TR_KEY_NONE && !stream->is_suspect_out &&
+           now_ns >= stream->suspect_not_before_ns;
 }
 
 uint32_t ship_send(struct tr_shipper *shipper, uint32_t stream_index, int64_t now_ns)
@@ -103,16 +105,19 @@ static uint32_t grant_bytes(const struct tr_shipper *shipper, const struct ship_
     return bytes < stream->request_bytes_max ? (uint32_t)bytes : stream->request_bytes_max;
 }
 
-static bool may_send(const struct tr_shipper *shipper, const struct ship_stream *stream, int64_t now_ns)
+static bool may_send(const struct tr_shipper *shipper, const struct ship_stream *stream,
+                     int64_t now_ns)
 {
     const bool has_suspects = may_send_suspects(stream, now_ns);
-    const bool has_ready = (stream->lanes.ready_mask & ~stream->lanes.flight_mask) != 0 && !stream->is_frozen;
+    const bool has_ready =
+        (stream->lanes.ready_mask & ~stream->lanes.flight_mask) != 0 && !stream->is_frozen;
 
     if ((!has_suspects && !has_ready) || stream->is_stopped || now_ns < stream->not_before_ns) {
         return false;
     }
     if (is_failing(stream)) {
-        const uint32_t failing_max = shipper->options.slot_count / 2 > 0 ? shipper->options.slot_count / 2 : 1;
+        const uint32_t failing_max =
+            shipper->options.slot_count / 2 > 0 ? shipper->options.slot_count / 2 : 1;
         if (stream->flight_slots > 0 || failing_slots(shipper) >= failing_max) {
             return false;
         }
@@ -129,7 +134,8 @@ static bool may_send(const struct tr_shipper *shipper, const struct ship_stream 
         return false;
     }
     /* Enough part-filled requests are out: wait for a full one, or for an answer. */
-    return stream->partial_slots < SHIP_PARTIAL_MAX || stream->lanes.ready_count >= shipper->options.batch_size_max ||
+    return stream->partial_slots < SHIP_PARTIAL_MAX ||
+           stream->lanes.ready_count >= shipper->options.batch_size_max ||
            stream->queued_bytes >= stream->flight_bytes + stream->request_bytes_max;
 }
 
@@ -151,7 +157,8 @@ static uint32_t wanted_count(const struct tr_shipper *shipper, const struct tr_k
 }
 
 /* The first record of a key is larger than its stream takes. */
-static enum packed refuse_large(struct tr_shipper *shipper, struct ship_stream *stream, uint32_t key)
+static enum packed refuse_large(struct tr_shipper *shipper, struct ship_stream *stream,
+                                uint32_t key)
 {
     if (!stream->is_limit_known) {
         TR_COVER("shipper.large_record_waits_for_limit");
@@ -165,8 +172,9 @@ static enum packed refuse_large(struct tr_shipper *shipper, struct ship_stream *
  * Appends the first `count_max` records of a key that is in no list; `pace` limits them (NULL: none). What went in is the
  * key's flight_count; 0 with state DEAD: its first record can never be sent.
  */
-static enum packed pack_records(struct tr_shipper *shipper, struct ship_slot *slot, uint32_t key_index,
-                                uint32_t count_max, struct tr_pace *pace, int64_t now_ns)
+static enum packed pack_records(struct tr_shipper *shipper, struct ship_slot *slot,
+                                uint32_t key_index, uint32_t count_max, struct tr_pace *pace,
+                                int64_t now_ns)
 {
     struct ship_stream *stream = ship_stream_of(shipper, slot->stream);
     struct tr_request *request = &slot->request;
@@ -188,9 +196,10 @@ static enum packed pack_records(struct tr_shipper *shipper, struct ship_slot *sl
             /* Behind others of its key it is judged when it comes to the head. */
             return key->flight_count > 0 ? PACK_GOES_ON : refuse_large(shipper, stream, key_index);
         }
-        if (TR_UNLIKELY(shipper->options.key_oversize == TR_KEY_OVERSIZE_FAIL) && key->flight_count == 0 &&
-            tr_partition_key_is_oversize(partition_key)) {
-            ship_record_refused(shipper, stream, key_index, "its partition key has more than 256 characters");
+        if (TR_UNLIKELY(shipper->options.key_oversize == TR_KEY_OVERSIZE_FAIL) &&
+            key->flight_count == 0 && tr_partition_key_is_oversize(partition_key)) {
+            ship_record_refused(shipper, stream, key_index,
+                                "its partition key has more than 256 characters");
             return PACK_GOES_ON;
         }
         if (request->payload_bytes + bytes > slot->payload_bytes_max) {
@@ -200,11 +209,13 @@ static enum packed pack_records(struct tr_shipper *shipper, struct ship_slot *sl
             }
             slot->is_large = true;
         }
-        if (!tr_request_add(request, partition_key, tr_span_of(tr_record_value(record), record->value_bytes))) {
+        if (!tr_request_add(request, partition_key,
+                            tr_span_of(tr_record_value(record), record->value_bytes))) {
             if (request->entry_count > 0) {
                 return PACK_FULL;
             }
-            ship_record_refused(shipper, stream, key_index, "larger than a request once its key is escaped");
+            ship_record_refused(shipper, stream, key_index,
+                                "larger than a request once its key is escaped");
             return PACK_GOES_ON;
         }
         if (partition_key.data == (const uint8_t *)hex) {
@@ -237,7 +248,8 @@ static void prefetch_behind(const struct tr_keytable *keys, const struct tr_key 
     }
     const struct tr_key *first = tr_keytable_key(keys, key->next);
     const struct tr_record *record = first->head;
-    const uint32_t bytes = record->value_bytes < PREFETCH_BYTES ? record->value_bytes : PREFETCH_BYTES;
+    const uint32_t bytes =
+        record->value_bytes < PREFETCH_BYTES ? record->value_bytes : PREFETCH_BYTES;
     for (uint32_t at = 0; at < bytes; at += LINE_BYTES) {
         __builtin_prefetch(tr_record_value(record) + at);
     }
@@ -251,7 +263,8 @@ static void prefetch_behind(const struct tr_keytable *keys, const struct tr_key 
     }
 }
 
-static enum packed pack_lane(struct tr_shipper *shipper, struct ship_slot *slot, uint32_t lane_index, int64_t now_ns)
+static enum packed pack_lane(struct tr_shipper *shipper, struct ship_slot *slot,
+                             uint32_t lane_index, int64_t now_ns)
 {
     struct ship_stream *stream = ship_stream_of(shipper, slot->stream);
     struct tr_lane *lane = &stream->lanes.lanes[lane_index];
@@ -264,7 +277,8 @@ static enum packed pack_lane(struct tr_shipper *shipper, struct ship_slot *slot,
         struct tr_key *key = tr_keytable_key(&shipper->keys, key_index);
         prefetch_behind(&shipper->keys, key);
         const uint32_t count_max = wanted_count(shipper, key);
-        const enum packed packed = pack_records(shipper, slot, key_index, count_max, &lane->pace, now_ns);
+        const enum packed packed =
+            pack_records(shipper, slot, key_index, count_max, &lane->pace, now_ns);
         if (key->flight_count > 0) {
             take_key(slot, key, key_index);
             slot->lanes_mask |= UINT64_C(1) << lane_index;
@@ -340,8 +354,9 @@ static bool submit(struct tr_shipper *shipper, struct ship_slot *slot, int64_t n
     for (uint32_t i = 0; i < stream->timeout_level; i++) {
         timeout_ns *= 2;
     }
-    timeout_ns = timeout_ns < shipper->options.request_timeout_ns_max ? timeout_ns
-                                                                      : shipper->options.request_timeout_ns_max;
+    timeout_ns = timeout_ns < shipper->options.request_timeout_ns_max
+                     ? timeout_ns
+                     : shipper->options.request_timeout_ns_max;
     slot->is_out = true;
     slot->sent_ns = now_ns;
     slot->timeout_ns = timeout_ns;
@@ -386,7 +401,8 @@ void ship_slot_free(struct tr_shipper *shipper, struct ship_slot *slot)
     tr_request_release(&slot->request);
 }
 
-void ship_put_back(struct tr_shipper *shipper, const struct ship_slot *slot, const uint32_t *keys, uint32_t count)
+void ship_put_back(struct tr_shipper *shipper, const struct ship_slot *slot, const uint32_t *keys,
+                   uint32_t count)
 {
     struct ship_stream *stream = ship_stream_of(shipper, slot->stream);
 
@@ -405,7 +421,8 @@ void ship_give_back(struct tr_shipper *shipper, struct ship_slot *slot, int64_t 
 {
     for (uint32_t i = 0; i < slot->key_count && guard_until_ns > 0; i++) {
         struct tr_key *key = tr_keytable_key(&shipper->keys, slot->keys[i]);
-        key->repeat_count = key->flight_count; /* what else there was of an earlier one counts as newer now */
+        key->repeat_count =
+            key->flight_count; /* what else there was of an earlier one counts as newer now */
         if (key->guard_until_ns < guard_until_ns) {
             key->guard_until_ns = guard_until_ns;
         }

@@ -7,19 +7,23 @@
 /* Per step: enough to fill several requests, few enough to come round to the answers. */
 #define STEP_RECORDS 4096
 #define STEP_PARKED 1024
-#define SHARED_RECORDS_MAX 4096 /* parked records counted together: how coarse the acknowledged sequence may get */
-#define PREFETCH_RECORDS 8 /* another core wrote them, and the key table is larger than the caches near this one */
+#define SHARED_RECORDS_MAX                                                                         \
+    4096 /* parked records counted together: how coarse the acknowledged sequence may get */
+#define PREFETCH_RECORDS                                                                           \
+    8 /* another core wrote them, and the key table is larger than the caches near this one */
 #define PARK_RETRY_NS (100 * TR_NS_PER_MS)
 
 static bool take_bucket(struct tr_shipper *shipper, const struct tr_bucket *bucket, int64_t now_ns);
 
-struct tr_span ship_partition_key(const struct tr_shipper *shipper, const struct tr_record *record, char *hex)
+struct tr_span ship_partition_key(const struct tr_shipper *shipper, const struct tr_record *record,
+                                  char *hex)
 {
     if (record->key_bytes == 0 || (record->flags & TR_RECORD_KEYLESS) != 0) {
         return tr_span_of_text(shipper->null_key);
     }
     const struct tr_span key = tr_span_of(tr_record_key(record), record->key_bytes);
-    if (TR_UNLIKELY(tr_partition_key_is_oversize(key)) && shipper->options.key_oversize == TR_KEY_OVERSIZE_HASH) {
+    if (TR_UNLIKELY(tr_partition_key_is_oversize(key)) &&
+        shipper->options.key_oversize == TR_KEY_OVERSIZE_HASH) {
         tr_digest_sha256_hex(shipper->digest, key, hex);
         return tr_span_of(hex, TR_PARTITION_DIGEST_BYTES);
     }
@@ -28,7 +32,8 @@ struct tr_span ship_partition_key(const struct tr_shipper *shipper, const struct
 
 /* --- held buckets */
 
-static uint32_t hold_bucket(struct tr_shipper *shipper, const struct tr_bucket *bucket, uint32_t record_count)
+static uint32_t hold_bucket(struct tr_shipper *shipper, const struct tr_bucket *bucket,
+                            uint32_t record_count)
 {
     const uint32_t index = shipper->held_free;
     struct ship_held *held = &shipper->held[index];
@@ -98,11 +103,13 @@ static void leave_fragment(struct tr_shipper *shipper, struct ship_stream *strea
  * Where a parked record is counted: with those of an older bucket of its stream that is parked, too. An older unit is as
  * safe, and a stream that stays dead takes entries by its records, not by the units that they came in.
  */
-static uint32_t share_parked(struct tr_shipper *shipper, const struct ship_stream *stream, uint32_t index)
+static uint32_t share_parked(struct tr_shipper *shipper, const struct ship_stream *stream,
+                             uint32_t index)
 {
     const uint32_t shared = stream->parked_held;
 
-    if (shared == SHIP_NONE || shared == index || shipper->held[shared].unit_seq > shipper->held[index].unit_seq ||
+    if (shared == SHIP_NONE || shared == index ||
+        shipper->held[shared].unit_seq > shipper->held[index].unit_seq ||
         shipper->held[shared].outstanding_count >= SHARED_RECORDS_MAX) {
         return index;
     }
@@ -114,7 +121,8 @@ static uint32_t share_parked(struct tr_shipper *shipper, const struct ship_strea
 
 /* --- keys */
 
-void ship_key_ready(struct tr_shipper *shipper, struct ship_stream *stream, uint32_t key, bool at_head)
+void ship_key_ready(struct tr_shipper *shipper, struct ship_stream *stream, uint32_t key,
+                    bool at_head)
 {
     struct tr_key *entry = tr_keytable_key(&shipper->keys, key);
 
@@ -124,7 +132,8 @@ void ship_key_ready(struct tr_shipper *shipper, struct ship_stream *stream, uint
     } else if (entry->lane_generation != stream->lanes.generation) {
         char hex[TR_PARTITION_DIGEST_BYTES];
         const struct tr_span partition_key = ship_partition_key(shipper, entry->head, hex);
-        entry->lane = tr_lanes_by_point(&stream->lanes, tr_digest_md5(shipper->digest, partition_key));
+        entry->lane =
+            tr_lanes_by_point(&stream->lanes, tr_digest_md5(shipper->digest, partition_key));
         entry->lane_generation = stream->lanes.generation;
     }
     if (at_head) {
@@ -134,7 +143,8 @@ void ship_key_ready(struct tr_shipper *shipper, struct ship_stream *stream, uint
     }
 }
 
-void ship_key_rest(struct tr_shipper *shipper, struct ship_stream *stream, uint32_t key, int64_t now_ns)
+void ship_key_rest(struct tr_shipper *shipper, struct ship_stream *stream, uint32_t key,
+                   int64_t now_ns)
 {
     struct tr_key *entry = tr_keytable_key(&shipper->keys, key);
 
@@ -183,11 +193,13 @@ uint32_t ship_expire_guards(struct tr_shipper *shipper, int64_t now_ns)
 
 /* --- in */
 
-static void queue_record(struct tr_shipper *shipper, uint32_t stream_index, struct tr_record *record)
+static void queue_record(struct tr_shipper *shipper, uint32_t stream_index,
+                         struct tr_record *record)
 {
     struct ship_stream *stream = ship_stream_of(shipper, stream_index);
     const bool is_keyless = record->key_bytes == 0 || (record->flags & TR_RECORD_KEYLESS) != 0;
-    const uint32_t key = tr_keytable_find_or_add(&shipper->keys, stream_index, is_keyless ? 0 : record->key_hash);
+    const uint32_t key =
+        tr_keytable_find_or_add(&shipper->keys, stream_index, is_keyless ? 0 : record->key_hash);
     struct tr_key *entry = tr_keytable_key(&shipper->keys, key);
 
     tr_key_append(entry, record);
@@ -199,7 +211,8 @@ static void queue_record(struct tr_shipper *shipper, uint32_t stream_index, stru
 }
 
 /* Replaces a record by its copy; NULL when the buffer is full. */
-static struct tr_record *park_record(struct tr_shipper *shipper, struct ship_stream *stream, struct tr_record *record)
+static struct tr_record *park_record(struct tr_shipper *shipper, struct ship_stream *stream,
+                                     struct tr_record *record)
 {
     struct tr_record *copy = tr_parking_copy(&shipper->parking, record);
 
@@ -223,8 +236,8 @@ static bool may_park(const struct tr_shipper *shipper)
 }
 
 /* Fetches what queueing the record will touch; returns the record behind it. */
-static const struct tr_record *prefetch_place(const struct tr_shipper *shipper, uint32_t stream_index,
-                                              const struct tr_record *record)
+static const struct tr_record *prefetch_place(const struct tr_shipper *shipper,
+                                              uint32_t stream_index, const struct tr_record *record)
 {
     /* Records of a stream mostly lie side by side, downwards: further than `next` can tell. */
     __builtin_prefetch(record - PREFETCH_RECORDS, 1);
@@ -238,7 +251,8 @@ static bool take_bucket(struct tr_shipper *shipper, const struct tr_bucket *buck
     const struct tr_fragment_group *group = &bucket->fragment->groups[bucket->group];
     const uint32_t index = bucket->stream_id / shipper->options.shipper_count;
 
-    if (tr_keytable_free_count(&shipper->keys) < group->record_count || shipper->held_free == SHIP_NONE) {
+    if (tr_keytable_free_count(&shipper->keys) < group->record_count ||
+        shipper->held_free == SHIP_NONE) {
         TR_COVER("shipper.keys_all_out");
         return false;
     }
@@ -254,8 +268,10 @@ static bool take_bucket(struct tr_shipper *shipper, const struct tr_bucket *buck
     stream->queued_count += group->record_count;
     stream->resident_count += group->record_count;
     struct tr_record *record = group->first;
-    const struct tr_record *ahead = record; /* PREFETCH_RECORDS further on: its place in the key table is fetched */
-    const uint32_t record_count = group->record_count; /* the fragment may go home with the last one */
+    const struct tr_record *ahead =
+        record; /* PREFETCH_RECORDS further on: its place in the key table is fetched */
+    const uint32_t record_count =
+        group->record_count; /* the fragment may go home with the last one */
     for (uint32_t i = 0; ahead != NULL && i < PREFETCH_RECORDS; i++) {
         ahead = prefetch_place(shipper, index, ahead);
     }
@@ -282,7 +298,8 @@ uint32_t ship_take_buckets(struct tr_shipper *shipper, int64_t now_ns)
     uint32_t record_count = 0;
     void *slot;
 
-    while (record_count < STEP_RECORDS && !shipper->is_stuck && tr_ring_peek(shipper->options.buckets, 1, &slot) > 0) {
+    while (record_count < STEP_RECORDS && !shipper->is_stuck &&
+           tr_ring_peek(shipper->options.buckets, 1, &slot) > 0) {
         const struct tr_bucket *bucket = slot;
         const uint32_t records = bucket->fragment->groups[bucket->group].record_count;
         if (!take_bucket(shipper, bucket, now_ns)) {

@@ -40,13 +40,14 @@ static void note_failure(struct ship_stream *stream, int64_t now_ns)
 }
 
 /* The first retry of a row of failures goes at once, the others after a jittered delay. */
-static void back_off(struct tr_shipper *shipper, struct ship_stream *stream, int64_t base_ns, bool is_first_at_once,
-                     int64_t now_ns)
+static void back_off(struct tr_shipper *shipper, struct ship_stream *stream, int64_t base_ns,
+                     bool is_first_at_once, int64_t now_ns)
 {
     const uint32_t attempt = stream->attempt_count++;
 
     if (attempt > 0 || !is_first_at_once) {
-        stream->not_before_ns = now_ns + tr_jitter_backoff_ns(&shipper->jitter, base_ns, BACKOFF_CAP_NS, attempt);
+        stream->not_before_ns =
+            now_ns + tr_jitter_backoff_ns(&shipper->jitter, base_ns, BACKOFF_CAP_NS, attempt);
     }
 }
 
@@ -66,12 +67,14 @@ void ship_unknown(struct tr_shipper *shipper, struct ship_slot *slot, int64_t no
     back_off(shipper, stream, RETRY_BASE_NS, true, now_ns);
 }
 
-void ship_unsent(struct tr_shipper *shipper, struct ship_slot *slot, const struct tr_error *err, int64_t now_ns)
+void ship_unsent(struct tr_shipper *shipper, struct ship_slot *slot, const struct tr_error *err,
+                 int64_t now_ns)
 {
     struct ship_stream *stream = ship_stream_of(shipper, slot->stream);
 
     TR_COVER("shipper.unsent");
-    TR_LOG(TR_LOG_WARN, "shipper.unsent", TR_TEXT("stream", stream->stream->name), TR_TEXT("error", err->text));
+    TR_LOG(TR_LOG_WARN, "shipper.unsent", TR_TEXT("stream", stream->stream->name),
+           TR_TEXT("error", err->text));
     ship_give_back(shipper, slot, 0);
     note_failure(stream, now_ns);
     if (err->code == TR_ERR_SINK_AUTH) {
@@ -96,7 +99,8 @@ void ship_suspect_push_head(struct tr_shipper *shipper, struct ship_stream *stre
 
 void ship_suspects_end(struct ship_stream *stream)
 {
-    if (stream->suspect_entries_max > 0 && stream->suspect_head == TR_KEY_NONE && !stream->is_suspect_out) {
+    if (stream->suspect_entries_max > 0 && stream->suspect_head == TR_KEY_NONE &&
+        !stream->is_suspect_out) {
         stream->lanes.flight_mask &= ~stream->suspect_lanes;
         stream->suspect_lanes = 0;
         stream->suspect_entries_max = 0;
@@ -118,8 +122,8 @@ static void bisect(struct tr_shipper *shipper, struct ship_slot *slot, const cha
         return;
     }
     TR_COVER("shipper.bisected");
-    TR_LOG(TR_LOG_WARN, "shipper.bisecting", TR_TEXT("stream", stream->stream->name), TR_TEXT("type", type),
-           TR_UINT("entries", entry_count));
+    TR_LOG(TR_LOG_WARN, "shipper.bisecting", TR_TEXT("stream", stream->stream->name),
+           TR_TEXT("type", type), TR_UINT("entries", entry_count));
     for (uint32_t i = 0; i < slot->key_count; i++) {
         struct tr_key *key = tr_keytable_key(&shipper->keys, slot->keys[i]);
         if (key->suspect_count < key->flight_count) {
@@ -131,13 +135,15 @@ static void bisect(struct tr_shipper *shipper, struct ship_slot *slot, const cha
     ship_put_back(shipper, slot, slot->keys, slot->key_count);
     stream->suspect_lanes |= lanes_mask;
     stream->lanes.flight_mask |= lanes_mask;
-    if (was_suspect || stream->suspect_entries_max == 0 || stream->suspect_entries_max > entry_count / 2) {
+    if (was_suspect || stream->suspect_entries_max == 0 ||
+        stream->suspect_entries_max > entry_count / 2) {
         stream->suspect_entries_max = entry_count / 2;
     }
 }
 
 /* 413, or a text that names the size: smaller requests from now on. Whether that was it. */
-static bool shrink(struct ship_stream *stream, const struct ship_slot *slot, int status, const char *message)
+static bool shrink(struct ship_stream *stream, const struct ship_slot *slot, int status,
+                   const char *message)
 {
     const bool is_size = status == 413 || strstr(message, "size exceeds") != NULL;
     const uint64_t half_bytes = slot->request.payload_bytes / 2;
@@ -147,14 +153,15 @@ static bool shrink(struct ship_stream *stream, const struct ship_slot *slot, int
         return false;
     }
     TR_COVER("shipper.request_shrunk");
-    stream->request_bytes_max = half_bytes > REQUEST_BYTES_MIN ? (uint32_t)half_bytes : REQUEST_BYTES_MIN;
+    stream->request_bytes_max =
+        half_bytes > REQUEST_BYTES_MIN ? (uint32_t)half_bytes : REQUEST_BYTES_MIN;
     TR_LOG(TR_LOG_WARN, "shipper.request_shrunk", TR_TEXT("stream", stream->stream->name),
            TR_UINT("request_bytes_max", stream->request_bytes_max));
     return true;
 }
 
-static void refuse_throttled(struct tr_shipper *shipper, struct ship_slot *slot, const struct tr_call_done *done,
-                             bool is_stream_wide, int64_t now_ns)
+static void refuse_throttled(struct tr_shipper *shipper, struct ship_slot *slot,
+                             const struct tr_call_done *done, bool is_stream_wide, int64_t now_ns)
 {
     struct ship_stream *stream = ship_stream_of(shipper, slot->stream);
     const uint64_t lanes_mask = slot->lanes_mask;
@@ -173,18 +180,22 @@ static void refuse_throttled(struct tr_shipper *shipper, struct ship_slot *slot,
     }
 }
 
-void ship_refuse(struct tr_shipper *shipper, struct ship_slot *slot, const struct tr_call_done *done, int64_t now_ns)
+void ship_refuse(struct tr_shipper *shipper, struct ship_slot *slot,
+                 const struct tr_call_done *done, int64_t now_ns)
 {
     struct ship_stream *stream = ship_stream_of(shipper, slot->stream);
     struct tr_kinesis_failure failure;
 
     tr_control_parse_failure(shipper->reader, done->answer, done->error_type, &failure);
-    const struct tr_verdict_rule rule = tr_kinesis_classify(done->status, tr_span_of_text(failure.type));
+    const struct tr_verdict_rule rule =
+        tr_kinesis_classify(done->status, tr_span_of_text(failure.type));
     TR_LOG(TR_LOG_WARN, "shipper.request_refused", TR_TEXT("stream", stream->stream->name),
-           TR_INT("status", done->status), TR_TEXT("type", failure.type), TR_TEXT("verdict", tr_verdict_name(rule.verdict)),
+           TR_INT("status", done->status), TR_TEXT("type", failure.type),
+           TR_TEXT("verdict", tr_verdict_name(rule.verdict)),
            TR_TEXT("request_id", done->request_id));
     if (rule.verdict == TR_VERDICT_CREDENTIALS && shipper->options.refresh_credentials != NULL &&
-        shipper->options.refresh_credentials(shipper->options.refresh_self, done->credentials_generation, now_ns)) {
+        shipper->options.refresh_credentials(shipper->options.refresh_self,
+                                             done->credentials_generation, now_ns)) {
         TR_COVER("shipper.credentials_refreshed");
         ship_give_back(shipper, slot, 0);
         back_off(shipper, stream, RETRY_BASE_NS, true, now_ns);
@@ -228,14 +239,16 @@ void ship_refuse(struct tr_shipper *shipper, struct ship_slot *slot, const struc
     }
 }
 
-static void stop_stream(struct tr_shipper *shipper, struct ship_stream *stream, const struct tr_error *err)
+static void stop_stream(struct tr_shipper *shipper, struct ship_stream *stream,
+                        const struct tr_error *err)
 {
     stream->is_stopped = true;
     tr_fault_raise(shipper->options.fault, err);
 }
 
-void ship_stream_refused(struct tr_shipper *shipper, struct ship_stream *stream, struct tr_verdict_rule rule,
-                         const char *type, const char *message, int64_t now_ns)
+void ship_stream_refused(struct tr_shipper *shipper, struct ship_stream *stream,
+                         struct tr_verdict_rule rule, const char *type, const char *message,
+                         int64_t now_ns)
 {
     if (rule.verdict == TR_VERDICT_THROTTLE) {
         back_off(shipper, stream, THROTTLE_BASE_NS, false, now_ns);
@@ -248,7 +261,8 @@ void ship_stream_refused(struct tr_shipper *shipper, struct ship_stream *stream,
     const int64_t grace_ns = stream->is_creating  ? CREATING_GRACE_NS
                              : stream->has_worked ? shipper->options.stream_grace_ns
                                                   : shipper->options.start_grace_ns;
-    if (!is_final && (rule.verdict == TR_VERDICT_STATE || now_ns - stream->refused_since_ns < grace_ns)) {
+    if (!is_final &&
+        (rule.verdict == TR_VERDICT_STATE || now_ns - stream->refused_since_ns < grace_ns)) {
         int64_t delay_ns = PATIENT_BASE_NS;
         for (uint32_t i = 0; i < stream->refused_count && delay_ns < PATIENT_CAP_NS; i++) {
             delay_ns *= 2;
@@ -260,17 +274,21 @@ void ship_stream_refused(struct tr_shipper *shipper, struct ship_stream *stream,
     struct tr_error err;
     const bool is_missing = strcmp(type, "ResourceNotFoundException") == 0;
     const bool is_auth = rule.verdict == TR_VERDICT_CREDENTIALS ||
-                         strcmp(type, "AccessDeniedException") == 0 || strcmp(type, "AccessDenied") == 0;
-    const char *remedy = is_missing ? "create it (tailrace streams --create, or tailrace.streams.create=true)"
-                         : is_auth  ? "correct the credentials, or allow kinesis:PutRecords on the stream"
-                                    : "correct the stream, its key or the endpoint";
+                         strcmp(type, "AccessDeniedException") == 0 ||
+                         strcmp(type, "AccessDenied") == 0;
+    const char *remedy =
+        is_missing ? "create it (tailrace streams --create, or tailrace.streams.create=true)"
+        : is_auth  ? "correct the credentials, or allow kinesis:PutRecords on the stream"
+                   : "correct the stream, its key or the endpoint";
     TR_COVER("shipper.stream_stopped");
-    (void)TR_FAIL(&err, is_auth ? TR_ERR_SINK_AUTH : TR_ERR_SINK_STREAM, TR_STOP, "stream \"%s\": %s%s%s: %s",
-                  stream->stream->name, type, message[0] != '\0' ? ": " : "", message, remedy);
+    (void)TR_FAIL(&err, is_auth ? TR_ERR_SINK_AUTH : TR_ERR_SINK_STREAM, TR_STOP,
+                  "stream \"%s\": %s%s%s: %s", stream->stream->name, type,
+                  message[0] != '\0' ? ": " : "", message, remedy);
     stop_stream(shipper, stream, &err);
 }
 
-void ship_record_refused(struct tr_shipper *shipper, struct ship_stream *stream, uint32_t key, const char *why)
+void ship_record_refused(struct tr_shipper *shipper, struct ship_stream *stream, uint32_t key,
+                         const char *why)
 {
     struct tr_key *entry = tr_keytable_key(&shipper->keys, key);
     const struct tr_record *record = entry->head;
@@ -280,12 +298,15 @@ void ship_record_refused(struct tr_shipper *shipper, struct ship_stream *stream,
     entry->state = TR_KEY_DEAD;
     entry->flight_count = 0;
     tr_metric_add(stream->metrics, TR_METRIC_RECORDS_REFUSED, 1);
-    (void)TR_FAIL(&err, TR_ERR_SINK_RECORD, TR_STOP,
-                  "stream \"%s\": a record of unit %" PRIu64 " with a key of %u and a value of %u bytes cannot be "
-                  "delivered (%s); the stream takes records of %u bytes: raise its limit (aws kinesis "
-                  "update-max-record-size --stream-arn ARN --max-record-size-in-ki-b %u), shorten the key, or leave the "
-                  "table out (debezium.source.table.exclude.list)",
-                  stream->stream->name, record->unit_seq, record->key_bytes, record->value_bytes, why,
-                  stream->record_bytes_max, (record->key_bytes + record->value_bytes + 1023) / 1024);
+    (void)TR_FAIL(
+        &err, TR_ERR_SINK_RECORD, TR_STOP,
+        "stream \"%s\": a record of unit %" PRIu64
+        " with a key of %u and a value of %u bytes cannot be "
+        "delivered (%s); the stream takes records of %u bytes: raise its limit (aws kinesis "
+        "update-max-record-size --stream-arn ARN --max-record-size-in-ki-b %u), shorten the key, "
+        "or leave the "
+        "table out (debezium.source.table.exclude.list)",
+        stream->stream->name, record->unit_seq, record->key_bytes, record->value_bytes, why,
+        stream->record_bytes_max, (record->key_bytes + record->value_bytes + 1023) / 1024);
     tr_fault_raise(shipper->options.fault, &err);
 }

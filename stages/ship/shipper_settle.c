@@ -5,7 +5,7 @@
 #include "stages/ship/shipper_state.h"
 
 #define STEP_ANSWERS 32
-#define PREFETCH_KEYS 8 /* their memory was last touched a round trip ago */
+#define PREFETCH_KEYS 8                     /* their memory was last touched a round trip ago */
 #define DEADLINE_GRACE_NS (2 * TR_NS_PER_S) /* the transport's own timeout comes first */
 #define THROTTLE_BASE_NS (100 * TR_NS_PER_MS)
 #define RETRY_BASE_NS (50 * TR_NS_PER_MS)
@@ -27,10 +27,12 @@ struct tally {
     uint64_t latency_count;
 };
 
-static void settle_call(struct tr_shipper *shipper, const struct tr_call_done *done, int64_t now_ns);
+static void settle_call(struct tr_shipper *shipper, const struct tr_call_done *done,
+                        int64_t now_ns);
 static void settle_entries(struct tr_shipper *shipper, struct ship_slot *slot, int64_t now_ns);
 
-static void log_unknown(const struct tr_shipper *shipper, const struct ship_slot *slot, const char *why)
+static void log_unknown(const struct tr_shipper *shipper, const struct ship_slot *slot,
+                        const char *why)
 {
     TR_LOG(TR_LOG_WARN, "shipper.outcome_unknown",
            TR_TEXT("stream", ship_stream_of(shipper, slot->stream)->stream->name),
@@ -85,11 +87,13 @@ static void settle_call(struct tr_shipper *shipper, const struct tr_call_done *d
         ship_refuse(shipper, slot, done, now_ns);
         return;
     }
-    if (!tr_answer_parse(&shipper->answer, shipper->reader, done->answer, slot->request.entry_count)) {
+    if (!tr_answer_parse(&shipper->answer, shipper->reader, done->answer,
+                         slot->request.entry_count)) {
         TR_COVER("shipper.garbled_answer");
         TR_LOG(TR_LOG_WARN, "shipper.answer_not_believed",
                TR_TEXT("stream", ship_stream_of(shipper, slot->stream)->stream->name),
-               TR_TEXT("request_id", done->request_id), TR_UINT("answer_bytes", done->answer.bytes));
+               TR_TEXT("request_id", done->request_id),
+               TR_UINT("answer_bytes", done->answer.bytes));
         ship_unknown(shipper, slot, now_ns);
         return;
     }
@@ -104,8 +108,8 @@ static void flush_latency(struct ship_stream *stream, struct tally *tally)
     }
 }
 
-static void ack_records(struct tr_shipper *shipper, struct ship_stream *stream, struct tr_key *key, uint32_t count,
-                        struct tally *tally, int64_t wall_us)
+static void ack_records(struct tr_shipper *shipper, struct ship_stream *stream, struct tr_key *key,
+                        uint32_t count, struct tally *tally, int64_t wall_us)
 {
     for (uint32_t i = 0; i < count; i++) {
         const int64_t latency_us = wall_us - key->head->commit_us;
@@ -123,8 +127,8 @@ static void ack_records(struct tr_shipper *shipper, struct ship_stream *stream, 
 }
 
 /* The first failed entry of a key's run decides what happens next. Whether the key stays to be sent again. */
-static bool fail_key(struct tr_shipper *shipper, struct ship_slot *slot, uint32_t key_index, uint8_t rule_index,
-                     struct tally *tally)
+static bool fail_key(struct tr_shipper *shipper, struct ship_slot *slot, uint32_t key_index,
+                     uint8_t rule_index, struct tally *tally)
 {
     struct ship_stream *stream = ship_stream_of(shipper, slot->stream);
     const struct tr_verdict_rule rule = shipper->answer.rules[rule_index - 1].rule;
@@ -157,14 +161,16 @@ static bool fail_key(struct tr_shipper *shipper, struct ship_slot *slot, uint32_
         break;
     }
     if (!rule.is_known) {
-        TR_LOG(TR_LOG_WARN, "shipper.unknown_error_code", TR_TEXT("stream", stream->stream->name), TR_TEXT("code", code));
+        TR_LOG(TR_LOG_WARN, "shipper.unknown_error_code", TR_TEXT("stream", stream->stream->name),
+               TR_TEXT("code", code));
     }
     tally->failed_lanes |= lane;
     return true;
 }
 
 /* Counts failures, and successes behind a failure of the same key, which will be sent again. */
-static void count_failures(const struct tr_shipper *shipper, struct ship_stream *stream, uint32_t first, uint32_t count)
+static void count_failures(const struct tr_shipper *shipper, struct ship_stream *stream,
+                           uint32_t first, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
         const uint8_t rule = shipper->answer.rule[first + i];
@@ -180,8 +186,8 @@ static void count_failures(const struct tr_shipper *shipper, struct ship_stream 
     }
 }
 
-static void pace_lanes(struct tr_shipper *shipper, const struct ship_slot *slot, const struct tally *tally,
-                       int64_t now_ns)
+static void pace_lanes(struct tr_shipper *shipper, const struct ship_slot *slot,
+                       const struct tally *tally, int64_t now_ns)
 {
     struct ship_stream *stream = ship_stream_of(shipper, slot->stream);
     const float share_min = stream->lanes.is_mapped ? SHARE_MIN_SHARD : SHARE_MIN_HASH_LANE;
@@ -192,21 +198,25 @@ static void pace_lanes(struct tr_shipper *shipper, const struct ship_slot *slot,
         if ((tally->throttled_lanes >> i & 1) != 0) {
             tr_pace_cut(&lane->pace, now_ns, share_min);
             lane->not_before_ns =
-                now_ns + tr_jitter_backoff_ns(&shipper->jitter, THROTTLE_BASE_NS, BACKOFF_CAP_NS, lane->attempt_count++);
+                now_ns + tr_jitter_backoff_ns(&shipper->jitter, THROTTLE_BASE_NS, BACKOFF_CAP_NS,
+                                              lane->attempt_count++);
         } else if ((tally->failed_lanes >> i & 1) != 0) {
             lane->not_before_ns =
-                now_ns + tr_jitter_backoff_ns(&shipper->jitter, RETRY_BASE_NS, BACKOFF_CAP_NS, lane->attempt_count++);
+                now_ns + tr_jitter_backoff_ns(&shipper->jitter, RETRY_BASE_NS, BACKOFF_CAP_NS,
+                                              lane->attempt_count++);
         } else if ((touched >> i & 1) != 0) {
             lane->attempt_count = 0;
         }
     }
     if (slot->is_suspect && tally->failed_keys > 0) {
-        stream->suspect_not_before_ns = now_ns + tr_jitter_backoff_ns(&shipper->jitter, THROTTLE_BASE_NS, BACKOFF_CAP_NS, 2);
+        stream->suspect_not_before_ns =
+            now_ns + tr_jitter_backoff_ns(&shipper->jitter, THROTTLE_BASE_NS, BACKOFF_CAP_NS, 2);
     }
 }
 
 /* Acknowledges the keys of a request entry by entry; the ones to be sent again stay in slot->keys. */
-static uint32_t settle_keys(struct tr_shipper *shipper, struct ship_slot *slot, struct tally *tally, int64_t now_ns)
+static uint32_t settle_keys(struct tr_shipper *shipper, struct ship_slot *slot, struct tally *tally,
+                            int64_t now_ns)
 {
     struct ship_stream *stream = ship_stream_of(shipper, slot->stream);
     const int64_t wall_us = tr_clock_wall_unix_ns(shipper->options.clock) / 1000;
@@ -217,7 +227,8 @@ static uint32_t settle_keys(struct tr_shipper *shipper, struct ship_slot *slot, 
         const uint32_t key_index = slot->keys[i];
         struct tr_key *key = tr_keytable_key(&shipper->keys, key_index);
         if (i + PREFETCH_KEYS < slot->key_count) {
-            const struct tr_key *later = tr_keytable_key(&shipper->keys, slot->keys[i + PREFETCH_KEYS / 2]);
+            const struct tr_key *later =
+                tr_keytable_key(&shipper->keys, slot->keys[i + PREFETCH_KEYS / 2]);
             __builtin_prefetch(tr_keytable_key(&shipper->keys, slot->keys[i + PREFETCH_KEYS]), 1);
             __builtin_prefetch(later->head, 1);
             tr_keytable_prefetch(&shipper->keys, later->stream, later->hash);

@@ -40,20 +40,26 @@ struct ship_held {
     struct tr_fragment *fragment;
     uint64_t unit_seq;
     uint32_t outstanding_count; /* records not acknowledged */
-    uint32_t resident_count;    /* of those, the ones still in the fragment; at 0 the bucket is returned */
-    uint32_t previous;          /* in order of arrival, which is the order of units */
+    uint32_t
+        resident_count; /* of those, the ones still in the fragment; at 0 the bucket is returned */
+    uint32_t previous;  /* in order of arrival, which is the order of units */
     uint32_t next;
 };
 
-enum ship_control_need { SHIP_NEED_SUMMARY = 0, SHIP_NEED_CREATE, SHIP_NEED_SHARDS, SHIP_NEED_NOTHING };
+enum ship_control_need {
+    SHIP_NEED_SUMMARY = 0,
+    SHIP_NEED_CREATE,
+    SHIP_NEED_SHARDS,
+    SHIP_NEED_NOTHING
+};
 
 struct ship_stream {
     const struct tr_stream *stream; /* NULL: no record yet */
     struct tr_metric_block *metrics;
     uint32_t next_busy; /* list of streams with unacknowledged records */
     bool is_busy;
-    bool is_stopped; /* a fault was raised for it: nothing is sent any more */
-    bool has_worked; /* took a record since the start */
+    bool is_stopped;  /* a fault was raised for it: nothing is sent any more */
+    bool has_worked;  /* took a record since the start */
     bool is_creating; /* it is being made: that it cannot be found is no refusal */
 
     uint64_t queued_count; /* records unacknowledged */
@@ -79,7 +85,8 @@ struct ship_stream {
     /* Parking. */
     int64_t progress_ns; /* last acknowledgement, or when it became busy */
     bool is_stalled;
-    uint32_t parked_held; /* the newest bucket of which all that is left was parked; SHIP_NONE = none */
+    uint32_t
+        parked_held; /* the newest bucket of which all that is left was parked; SHIP_NONE = none */
     int64_t park_due_ns;
 
     /* Bisection after the service refused a whole request for one bad record. */
@@ -117,7 +124,7 @@ struct ship_slot {
     uint32_t keys[TR_REQUEST_RECORDS_MAX]; /* in order; key i has flight_count entries */
 };
 
-enum ship_control_state { 
+enum ship_control_state {
     SHIP_CONTROL_IDLE = 0,
     SHIP_CONTROL_SUMMARY, /* a call is out */
     SHIP_CONTROL_CREATE,
@@ -131,8 +138,8 @@ struct ship_control {
     uint32_t stream;
     uint32_t queue_head;
     uint32_t queue_tail;
-    int64_t next_ns;     /* pace of control calls */
-    int64_t deadline_ns; /* of the call, or of the wait for the stream's last request */
+    int64_t next_ns;              /* pace of control calls */
+    int64_t deadline_ns;          /* of the call, or of the wait for the stream's last request */
     struct tr_control_body *body; /* owns */
     struct tr_shard_list *list;   /* owns, with SHIP_SHARDS_MAX shards */
 };
@@ -162,11 +169,12 @@ struct tr_shipper {
     uint64_t acked_seq;  /* as published */
     bool is_stuck;       /* a bucket that cannot be taken; a fault was raised */
     bool is_collector_due;
-    uint64_t flight_bytes;         /* payload of all requests out */
-    bool is_large_out;             /* one of them is a large record beyond what was granted */
-    uint64_t queued_now;           /* records unacknowledged */
-    _Atomic uint64_t queued_count; /* the same, published when buckets are taken and at the end of each step */
-    struct tr_answer answer;       /* of the request being settled */
+    uint64_t flight_bytes; /* payload of all requests out */
+    bool is_large_out;     /* one of them is a large record beyond what was granted */
+    uint64_t queued_now;   /* records unacknowledged */
+    _Atomic uint64_t
+        queued_count; /* the same, published when buckets are taken and at the end of each step */
+    struct tr_answer answer; /* of the request being settled */
     struct ship_control control;
 };
 
@@ -182,15 +190,18 @@ uint32_t ship_take_buckets(struct tr_shipper *shipper, int64_t now_ns);
 /* Acknowledges the oldest record of a key. */
 void ship_ack_head(struct tr_shipper *shipper, struct ship_stream *stream, struct tr_key *key);
 /* A key is out of flight and nothing of it has to be repeated: guard, ready, or gone. */
-void ship_key_rest(struct tr_shipper *shipper, struct ship_stream *stream, uint32_t key, int64_t now_ns);
+void ship_key_rest(struct tr_shipper *shipper, struct ship_stream *stream, uint32_t key,
+                   int64_t now_ns);
 /* Puts a key that has records into its lane. */
-void ship_key_ready(struct tr_shipper *shipper, struct ship_stream *stream, uint32_t key, bool at_head);
+void ship_key_ready(struct tr_shipper *shipper, struct ship_stream *stream, uint32_t key,
+                    bool at_head);
 /* Lets keys go whose guard is over. */
 uint32_t ship_expire_guards(struct tr_shipper *shipper, int64_t now_ns);
 /* Copies records of a stalled stream into the parking buffer, some per call. */
 uint32_t ship_park(struct tr_shipper *shipper, struct ship_stream *stream, int64_t now_ns);
 /* The partition key that is sent for a record; `hex` takes TR_PARTITION_DIGEST_BYTES where one is made. */
-struct tr_span ship_partition_key(const struct tr_shipper *shipper, const struct tr_record *record, char *hex);
+struct tr_span ship_partition_key(const struct tr_shipper *shipper, const struct tr_record *record,
+                                  char *hex);
 
 /* --- shipper_pack.c */
 
@@ -199,7 +210,8 @@ uint32_t ship_send(struct tr_shipper *shipper, uint32_t stream, int64_t now_ns);
 /* Frees the slot and puts its keys back where they came from, in order. `guard_until_ns` > 0: their outcome is unknown. */
 void ship_give_back(struct tr_shipper *shipper, struct ship_slot *slot, int64_t guard_until_ns);
 /* Puts `count` keys back to the head of their lanes, or of the suspects, keeping their order. */
-void ship_put_back(struct tr_shipper *shipper, const struct ship_slot *slot, const uint32_t *keys, uint32_t count);
+void ship_put_back(struct tr_shipper *shipper, const struct ship_slot *slot, const uint32_t *keys,
+                   uint32_t count);
 /* The slot's request is over: counters, lanes, memory. Its keys are the caller's. */
 void ship_slot_free(struct tr_shipper *shipper, struct ship_slot *slot);
 
@@ -216,16 +228,20 @@ uint32_t ship_settle(struct tr_shipper *shipper, int64_t now_ns);
 /* --- shipper_refuse.c */
 
 /* The service answered with an error. */
-void ship_refuse(struct tr_shipper *shipper, struct ship_slot *slot, const struct tr_call_done *done, int64_t now_ns);
+void ship_refuse(struct tr_shipper *shipper, struct ship_slot *slot,
+                 const struct tr_call_done *done, int64_t now_ns);
 /* Nothing came back that can be believed: the same again, guarded. */
 void ship_unknown(struct tr_shipper *shipper, struct ship_slot *slot, int64_t now_ns);
 /* Nothing was sent. */
-void ship_unsent(struct tr_shipper *shipper, struct ship_slot *slot, const struct tr_error *err, int64_t now_ns);
+void ship_unsent(struct tr_shipper *shipper, struct ship_slot *slot, const struct tr_error *err,
+                 int64_t now_ns);
 /* A verdict that needs an operator or patience: grace, then a fault. */
-void ship_stream_refused(struct tr_shipper *shipper, struct ship_stream *stream, struct tr_verdict_rule rule,
-                         const char *type, const char *message, int64_t now_ns);
+void ship_stream_refused(struct tr_shipper *shipper, struct ship_stream *stream,
+                         struct tr_verdict_rule rule, const char *type, const char *message,
+                         int64_t now_ns);
 /* The key's first record can never be delivered: raises TR_ERR_SINK_RECORD. */
-void ship_record_refused(struct tr_shipper *shipper, struct ship_stream *stream, uint32_t key, const char *why);
+void ship_record_refused(struct tr_shipper *shipper, struct ship_stream *stream, uint32_t key,
+                         const char *why);
 /* A record came back accepted: forget failures. */
 void ship_stream_works(struct ship_stream *stream, int64_t now_ns);
 

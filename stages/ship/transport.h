@@ -22,29 +22,31 @@ enum tr_call_state {
 };
 
 struct tr_call {
-    uint32_t slot;           /* the caller's, 0..slots-1; one call per slot */
-    const char *operation;   /* "PutRecords", static */
-    struct tr_span body;     /* borrowed until done */
-    int64_t timeout_ns;      /* for the whole call */
+    uint32_t slot;         /* the caller's, 0..slots-1; one call per slot */
+    const char *operation; /* "PutRecords", static */
+    struct tr_span body;   /* borrowed until done */
+    int64_t timeout_ns;    /* for the whole call */
 };
 
 struct tr_call_done {
     uint32_t slot;
     enum tr_call_state state;
-    int status;              /* HTTP status of an answer */
-    struct tr_span answer;   /* borrowed until the slot's next submit; padded by 64 readable bytes; truncated answers are UNKNOWN */
-    char error_type[96];     /* x-amzn-ErrorType without suffix, or empty */
+    int status; /* HTTP status of an answer */
+    struct tr_span
+        answer; /* borrowed until the slot's next submit; padded by 64 readable bytes; truncated answers are UNKNOWN */
+    char error_type[96]; /* x-amzn-ErrorType without suffix, or empty */
     char request_id[64];
-    int64_t date_unix_s;     /* the answer's Date header, 0 = none */
-    int64_t retry_after_ns;  /* x-amz-retry-after or Retry-After, 0 = none */
+    int64_t date_unix_s;             /* the answer's Date header, 0 = none */
+    int64_t retry_after_ns;          /* x-amz-retry-after or Retry-After, 0 = none */
     uint64_t credentials_generation; /* of the keys that signed it: for tr_credentials_refresh() */
-    struct tr_error error;   /* for UNKNOWN and UNSENT: why */
+    struct tr_error error;           /* for UNKNOWN and UNSENT: why */
 };
 
 struct tr_transport {
     void *self;
     /* Starts a call. Errors: TR_ERR_SINK_LINK (retry later), TR_ERR_SINK_AUTH (no credentials). */
-    enum tr_code (*submit)(void *self, const struct tr_call *call, int64_t now_ns, struct tr_error *err);
+    enum tr_code (*submit)(void *self, const struct tr_call *call, int64_t now_ns,
+                           struct tr_error *err);
     /* Gives a call up; its completion will not be reported. Resets its connection. */
     void (*cancel)(void *self, uint32_t slot);
     /* One completion, or false. */

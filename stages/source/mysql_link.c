@@ -174,7 +174,8 @@ enum tr_code tr_mysql_link_open(struct tr_mysql_link **link, const struct tr_mys
             TR_LOG(TR_LOG_WARN, "source.tls_missing", TR_TEXT("host", options->host),
                    TR_UINT("port", options->port),
                    TR_TEXT("remedy",
-                           "the server offers no TLS and debezium.source.database.ssl.mode = preferred: going on "
+                           "the server offers no TLS and debezium.source.database.ssl.mode = "
+                           "preferred: going on "
                            "in clear; "
                            "set it to disabled to silence this, or enable TLS on the server"));
         }
@@ -294,14 +295,15 @@ static enum tr_code login_error(struct tr_mysql_link *link, const struct tr_mysq
     if (link->tls_missing || (link->last_error == CLIENT_ERROR_SSL &&
                               (link->mysql.server_capabilities & CAPABILITY_SSL) == 0)) {
         link->tls_missing = true;
-        return TR_FAIL(
-            err, TR_ERR_SOURCE_LINK, TR_STOP,
-            "%s: the server offers no TLS: enable it there, or set debezium.source.database.ssl.mode = disabled",
-            what);
+        return TR_FAIL(err, TR_ERR_SOURCE_LINK, TR_STOP,
+                       "%s: the server offers no TLS: enable it there, or set "
+                       "debezium.source.database.ssl.mode = disabled",
+                       what);
     }
     if (link->last_error == CLIENT_ERROR_SSL) {
         return TR_FAIL(err, TR_ERR_SOURCE_LINK, TR_STOP,
-                       "%s: TLS failed (%s): check debezium.source.database.ssl.mode, tailrace.source.tls.ca, and the host "
+                       "%s: TLS failed (%s): check debezium.source.database.ssl.mode, "
+                       "tailrace.source.tls.ca, and the host "
                        "name against the "
                        "server's certificate",
                        what, mysql_error(&link->mysql));

@@ -205,10 +205,10 @@ static enum tr_code build_key(const struct tr_query_port *port, struct tr_table 
             tr_query_rows_cell(&rows, best_first + i, tr_query_rows_column(&rows, "Column_name"));
         const int index = column_index(table, name);
         if (index < 0) { /* a PRIMARY KEY has no expressions: the column is there */
-            code = TR_FAIL(
-                err, TR_ERR_SOURCE_AUTH, TR_STOP,
-                "key column %.*s is not visible to debezium.source.database.user: grant SELECT on the whole table",
-                (int)name.bytes, (const char *)name.data);
+            code = TR_FAIL(err, TR_ERR_SOURCE_AUTH, TR_STOP,
+                           "key column %.*s is not visible to debezium.source.database.user: grant "
+                           "SELECT on the whole table",
+                           (int)name.bytes, (const char *)name.data);
             break;
         }
         table->key_columns[i] = (uint16_t)index;

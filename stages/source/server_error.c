@@ -46,8 +46,10 @@ static const struct family {
 } families[] = {
     {"same server_uuid/server_id", TR_ERR_SOURCE_CLASH,
      "give each replica its own debezium.source.database.server.id"},
-    {"same server_id", TR_ERR_SOURCE_CLASH, "give each replica its own debezium.source.database.server.id"},
-    {"same server id", TR_ERR_SOURCE_CLASH, "give each replica its own debezium.source.database.server.id"},
+    {"same server_id", TR_ERR_SOURCE_CLASH,
+     "give each replica its own debezium.source.database.server.id"},
+    {"same server id", TR_ERR_SOURCE_CLASH,
+     "give each replica its own debezium.source.database.server.id"},
     {"could not find first log file", TR_ERR_SOURCE_GONE, GONE_REMEDY},
     {"purged required binary logs", TR_ERR_SOURCE_GONE, GONE_REMEDY},
     {"has purged", TR_ERR_SOURCE_GONE, GONE_REMEDY},
@@ -134,7 +136,8 @@ enum tr_code tr_server_error_of_query(uint32_t number, const char *text, const c
     case TR_SERVER_ERROR_ACCESS_DENIED:
     case ER_ACCESS_DENIED_NO_PASSWORD:
         return TR_FAIL(err, TR_ERR_SOURCE_AUTH, TR_STOP,
-                       "%s: error %u (%s): check debezium.source.database.user and debezium.source.database.password, and the "
+                       "%s: error %u (%s): check debezium.source.database.user and "
+                       "debezium.source.database.password, and the "
                        "user's host part",
                        what, number, said);
     case ER_HOST_REFUSED:
@@ -147,8 +150,8 @@ enum tr_code tr_server_error_of_query(uint32_t number, const char *text, const c
     case ER_TABLE_ACCESS:
     case ER_COLUMN_ACCESS:
         return TR_FAIL(err, TR_ERR_SOURCE_AUTH, TR_STOP,
-                       "%s: error %u (%s): grant it to the user of debezium.source.database.user", what, number,
-                       said);
+                       "%s: error %u (%s): grant it to the user of debezium.source.database.user",
+                       what, number, said);
     case ER_CON_COUNT:
     case ER_SHUTDOWN:
     case ER_HOST_BLOCKED:
