@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "engine/assert.h"
+#include "stages/ship/shipper.h"
 
 #define KEY_BYTES_MAX 1024 /* 256 characters */
 
@@ -301,6 +302,9 @@ void tr_oracle_sent(struct tr_oracle *oracle, struct tr_span stream, struct tr_s
         return;
     }
     key->flight++;
+    if (key->flight > 1 && !key->is_hot && key->item_count - key->head <= TR_SHIPPER_HOT_RECORDS) {
+        fail_record(oracle, stream, key_text, data, "several records of a key that is not hot");
+    }
     key->is_hot = key->is_hot || key->flight > 1;
 }
 

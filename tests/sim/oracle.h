@@ -13,8 +13,9 @@
  * Visible (promises 1..3). In the order in which records are stored each first appearance is the
  * next one expected, repeats are contiguous replays, in the end everything was seen. A key of which
  * one request held several entries is hot: it is exempt from the order of first appearances (design
- * §7, `relax`), but whenever all that was sent of it is settled, the last record that is visible
- * must be the last one acknowledged.
+ * §7, `relax`), but when all that was sent of it is
+ * settled, nothing older than the last record acknowledged may be the last one visible. A key with
+ * no more than 64 records waiting is not hot.
  *
  * Saving. A saved position is a place where reading can begin, never passes a record that was not
  * acknowledged, and never moves back.

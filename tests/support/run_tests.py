@@ -13,6 +13,8 @@ import xml.etree.ElementTree
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PARTS = ["dev", "sim", "tsan", "clang", "fuzz", "integration", "quickstart"]
 QUICK_PARTS = ["dev", "sim"]
+NAMED_PARTS = ["mutants"]  # only by name, or with --nightly: they take long
+MARKS_SEEDS_MIN = 500  # fewer do not hit every mark
 JOBS = str(os.cpu_count() or 2)
 
 
@@ -83,11 +85,35 @@ def simulate(tally, preset, fixed, fresh):
         if count == 0:
             continue
         start = time.monotonic()
-        result = run([f"build/{preset}/tests/sim/tailrace-sim", "--first", str(first), "--count", str(count)])
+        command = [f"build/{preset}/tests/sim/tailrace-sim", "--first", str(first), "--count", str(count)]
+        if name == "fixed" and count >= MARKS_SEEDS_MIN:
+            command += ["--unreachable", "tests/sim/unreachable_marks.txt"]
+        result = run(command)
         detail = f"{count} {name} seeds from {first}, {time.monotonic() - start:.0f} s"
         if result.returncode != 0:
             print(result.stdout[-20000:])
         tally.add(f"sim ({preset})", detail, "ok" if result.returncode == 0 else "FAIL")
+
+
+def simulate_more(tally, preset):
+    """Streams through 1, 2 and 4 decoders; short runs killed at each step."""
+    for name, mode, count in (("output does not depend on decoders", "--compare", 100), ("killed at each step", "--kill-each-step", 5)):
+        result = run([f"build/{preset}/tests/sim/tailrace-sim", mode, "--first", "1", "--count", str(count)])
+        if result.returncode != 0:
+            print(result.stdout[-20000:])
+        tally.add(f"sim ({preset})", f"{name}, {count} seeds", "ok" if result.returncode == 0 else "FAIL")
+
+
+def mutants(tally):
+    """Bugs that the simulation must see (tests/sim/mutants)."""
+    result = run(["tests/sim/mutants/run", "--jobs", JOBS])
+    seen = 0
+    for outcome, name, detail in re.findall(r"^(ok|FAIL) +mutant (\w+): (.*)$", result.stdout, re.MULTILINE):
+        seen += 1
+        tally.add("mutants", name, outcome, detail)
+    if seen == 0:
+        print(result.stdout[-8000:])
+        tally.add("mutants", "run", "FAIL", f"exit code {result.returncode}")
 
 
 def fuzz(tally, seconds):
@@ -144,16 +170,21 @@ def quickstart(tally):
 def main():
     arguments = sys.argv[1:]
     nightly, quick = "--nightly" in arguments, "quick" in arguments
-    unknown = [a for a in arguments if a not in PARTS + ["quick", "--nightly"]]
+    unknown = [a for a in arguments if a not in PARTS + NAMED_PARTS + ["quick", "--nightly"]]
     if unknown:
-        print(f"tests/run: unknown part \"{unknown[0]}\": want {' '.join(PARTS)}, quick or --nightly")
+        print(f"tests/run: unknown part \"{unknown[0]}\": want {' '.join(PARTS + NAMED_PARTS)}, quick or --nightly")
         return 2
-    parts = [a for a in arguments if a in PARTS] or (QUICK_PARTS if quick else PARTS)
+    parts = [a for a in arguments if a in PARTS + NAMED_PARTS] or \
+        (QUICK_PARTS if quick else PARTS + NAMED_PARTS if nightly else PARTS)
     tally = Tally()
     if "dev" in parts and build(tally, "dev"):
         ctest(tally, "dev", "unit|stage|property")
     if "sim" in parts and ("dev" in parts or build(tally, "dev")):
         simulate(tally, "dev", 60 if quick else 500, 60 if quick else 5000 if nightly else 500)
+        if not quick:
+            simulate_more(tally, "dev")
+    if "mutants" in parts:
+        mutants(tally)
     if "tsan" in parts and build(tally, "tsan"):
         ctest(tally, "tsan", "unit|property")
         simulate(tally, "tsan", 100, 0)
