@@ -5,7 +5,7 @@
  * How a stream without traffic never holds the position back: the collector fills all buckets of unit k and then stores
  * routed_seq = k (release). A shipper loads it (acquire) BEFORE it drains its ring; if it then has nothing
  * unacknowledged it publishes that value, else the sequence before its oldest unacknowledged record.
- * safe sequence = min(acked_seq[*]).
+ * safe sequence = min(acked_seq[*], history_seq).
  */
 #ifndef TR_STAGES_PROGRESS_H
 #define TR_STAGES_PROGRESS_H
@@ -32,6 +32,8 @@ struct tr_progress {
     alignas(TR_NO_SHARE_BYTES) _Atomic uint64_t safe_log_bytes;
     _Atomic uint64_t safe_seq;
     _Atomic uint64_t saved_seq;
+    /* Written by the historian: every schema change of units up to it is stored. UINT64_MAX: there is no history. */
+    alignas(TR_NO_SHARE_BYTES) _Atomic uint64_t history_seq;
     /* One line each, written by shipper s. */
     struct {
         alignas(TR_NO_SHARE_BYTES) _Atomic uint64_t acked_seq;

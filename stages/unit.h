@@ -21,6 +21,7 @@
 #include "stages/chunk.h"
 
 struct tr_schema;
+struct tr_prepared;
 
 #define TR_UNIT_MAGIC 0x554e4954u
 #define TR_UNIT_ITEMS_MAX                                                                          \
@@ -30,13 +31,22 @@ struct tr_schema;
 enum tr_item_kind {
     TR_ITEM_ROWS = 0, /* a whole rows event at chunk->bytes + at */
     TR_ITEM_PIECE,    /* the whole chunk is a piece of one rows event: chunk->piece says which */
+    TR_ITEM_PREPARED, /* `prepared`; no bytes of the chunk */
+    TR_ITEM_TRUNCATE, /* TRUNCATE TABLE: one record without images; no bytes of the chunk */
 };
 
-enum tr_row_op { TR_ROW_INSERT = 0, TR_ROW_UPDATE, TR_ROW_DELETE };
+enum tr_row_op { TR_ROW_INSERT = 0, TR_ROW_UPDATE, TR_ROW_DELETE, TR_ROW_TRUNCATE, TR_ROW_READ };
 
-/* One rows event of a captured table. The 19-byte header is at `at`; a checksum trailer is already cut off `bytes`. */
+/*
+ * One rows event of a captured table, or a record that has none. The 19-byte header is at `at`; a checksum trailer is
+ * already cut off `bytes`. Rows of the snapshot (TR_ROW_READ) are text: event_type TR_EVENT_SNAPSHOT_ROWS, its body as
+ * snapshot_event.h says.
+ */
 struct tr_unit_item {
-    const struct tr_schema *schema; /* pinned until the unit is home */
+    union {
+        const struct tr_schema *schema;     /* pinned until the unit is home */
+        const struct tr_prepared *prepared; /* PREPARED: likewise */
+    };
     struct tr_gtid gtid;            /* source NULL: none */
     uint64_t pos;                   /* what `source.pos` prints */
     int64_t ts_us;                  /* what `source.ts_*` print: µs since the epoch */
@@ -47,7 +57,7 @@ struct tr_unit_item {
     uint32_t row_first; /* rows before it were delivered before a restart: skipped */
     uint8_t kind;       /* enum tr_item_kind */
     uint8_t op;         /* enum tr_row_op */
-    uint8_t event_type; /* 23..25, 30..32, 39 (compressed ones arrive inflated as 23..25) */
+    uint8_t event_type; /* 23..25, 30..32, 39 (compressed ones arrive inflated as 23..25), 241 */
     bool
         is_record_mark; /* the last captured rows event of the unit: its row count completes the position */
 };

@@ -246,6 +246,8 @@ static enum tr_write_outcome put_whole(struct tr_row *row)
     case TR_ROW_DELETE:
         return put_delete(row);
     case TR_ROW_UPDATE:
+    case TR_ROW_TRUNCATE: /* these two have no image */
+    case TR_ROW_READ:
         break;
     }
     return put_update(row);

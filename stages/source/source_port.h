@@ -28,7 +28,14 @@ enum tr_framing {
                                consumed) */
 };
 
-enum tr_read { TR_READ_BYTES = 0, TR_READ_WOULD_BLOCK, TR_READ_END, TR_READ_ERROR };
+enum tr_read {
+    TR_READ_BYTES = 0,
+    TR_READ_WOULD_BLOCK,
+    TR_READ_END,
+    TR_READ_ERROR,
+    TR_READ_PART_END, /* a part of the source is complete (the snapshot): open again, at once, where
+                         the sequencer says */
+};
 
 struct tr_source_port {
     void *self;
