@@ -125,6 +125,34 @@ static enum tr_code gather_piece(struct tr_decode *decode, bool *is_whole, struc
     return TR_OK;
 }
 
+static struct tr_span bad_column_name(const struct tr_decode *decode)
+{
+    const struct tr_table *table = item_of(decode)->schema->table;
+    const uint32_t column = decode->row.run.bad_column;
+
+    return column < table->column_count ? table->columns[column].name : tr_span_of_text("(none)");
+}
+
+/* The setting of the row's session: the server's is looked at on connecting. */
+static enum tr_code fail_lacking(const struct tr_decode *decode, struct tr_error *err)
+{
+    const struct tr_table *table = item_of(decode)->schema->table;
+    const uint32_t number = decode->row.run.bad_column;
+    const struct tr_span column = bad_column_name(decode);
+    const bool is_generated = number < table->column_count && table->columns[number].is_generated;
+
+    TR_COVER("decode.lacking");
+    return TR_FAIL(
+        err, TR_ERR_UNSUPPORTED, TR_STOP,
+        FORMAT_PLACE ", row %" PRIu32
+                     ", column %.*s: %s: its session had another binlog_row_image than FULL%s; set "
+                     "binlog_row_image=FULL on the server and in every session, then restart after "
+                     "this event, or exclude the table",
+        PLACE(decode), decode->row.number, (int)column.bytes, (const char *)column.data,
+        decode->row.run.bad_reason,
+        is_generated ? ", or the server logs no generated columns: make it nullable" : "");
+}
+
 /* Reads an event's fixed part and both column bitmaps (mysql-binlog.md §3.12). */
 static enum tr_code read_post_header(struct tr_decode *decode, struct tr_span event,
                                      struct tr_error *err)
@@ -164,6 +192,11 @@ static enum tr_code read_post_header(struct tr_decode *decode, struct tr_span ev
                                   : NULL;
     decode->row.run.in = cursor.at;
     decode->row.run.in_end = cursor.end;
+    if (decode->row.run.partial != NULL && tr_partial_is_empty(&decode->partial, column_count)) {
+        decode->row.run.bad_column = column_count;
+        decode->row.run.bad_reason = "the row images have no columns";
+        return fail_lacking(decode, err);
+    }
     return TR_OK;
 }
 
@@ -243,41 +276,50 @@ static enum tr_code close_item(struct tr_decode *decode, struct tr_error *err)
     return TR_OK;
 }
 
-static enum tr_code fail_row(const struct tr_decode *decode, struct tr_error *err)
+static void fail_bad(const struct tr_decode *decode, struct tr_error *err)
 {
-    const struct tr_image_run *run = &decode->row.run;
-    const struct tr_table *table = item_of(decode)->schema->table;
-    const struct tr_span column = run->bad_column < table->column_count
-                                      ? table->columns[run->bad_column].name
-                                      : tr_span_of_text("(none)");
+    const struct tr_span column = bad_column_name(decode);
 
-    return TR_FAIL(err, TR_ERR_SCHEMA, TR_STOP,
-                   FORMAT_PLACE
-                   ", row %" PRIu32
-                   ", column %.*s: %s: the row does not fit the schema; restart after it, or "
-                   "exclude the table",
-                   PLACE(decode), decode->row.number, (int)column.bytes, (const char *)column.data,
-                   run->bad_reason);
+    (void)TR_FAIL(err, TR_ERR_SCHEMA, TR_STOP,
+                  FORMAT_PLACE
+                  ", row %" PRIu32
+                  ", column %.*s: %s: the row does not fit the schema; restart after it, or "
+                  "exclude the table",
+                  PLACE(decode), decode->row.number, (int)column.bytes, (const char *)column.data,
+                  decode->row.run.bad_reason);
 }
 
-static enum tr_code fail_too_large(const struct tr_decode *decode, struct tr_error *err)
+static void fail_too_large(const struct tr_decode *decode, struct tr_error *err)
 {
     const uint64_t limit = decode->row.plan->options.record_bytes_max;
 
-    return TR_FAIL(
+    (void)TR_FAIL(
         err, TR_ERR_SINK_RECORD, TR_STOP,
         FORMAT_PLACE ", row %" PRIu32 ": its record is larger than the sink takes (%" PRIu64
                      " bytes): raise the stream's record limit, or exclude the table",
         PLACE(decode), decode->row.number, limit != 0 ? limit : decode->row.fragment->room_bytes);
 }
 
+static void fail_row(const struct tr_decode *decode, enum tr_write_outcome outcome,
+                     struct tr_error *err)
+{
+    if (outcome == TR_WRITE_BAD) {
+        fail_bad(decode, err);
+    } else if (outcome == TR_WRITE_LACKING) {
+        (void)fail_lacking(decode, err);
+    } else {
+        fail_too_large(decode, err);
+    }
+}
+
 /* Moves past a row that is not wanted. */
 static enum tr_write_outcome skip_row(struct tr_row *row)
 {
-    const enum tr_write_outcome outcome = tr_image_skip(&row->run);
+    const enum tr_write_outcome outcome = tr_image_skip(&row->run, TR_IMAGE_FIRST);
 
-    return outcome != TR_WRITE_OK || row->item->op != TR_ROW_UPDATE ? outcome
-                                                                    : tr_image_skip(&row->run);
+    return outcome != TR_WRITE_OK || row->item->op != TR_ROW_UPDATE
+               ? outcome
+               : tr_image_skip(&row->run, TR_IMAGE_SECOND);
 }
 
 /* Rows of the open item until it ends (DONE) or the fragment or the budget does. */
@@ -312,7 +354,7 @@ static enum tr_decode_outcome run_item(struct tr_decode *decode, struct tr_fragm
             TR_COVER("decode.jumbo");
             return TR_DECODE_NEEDS_JUMBO;
         }
-        (void)(outcome == TR_WRITE_BAD ? fail_row(decode, err) : fail_too_large(decode, err));
+        fail_row(decode, outcome, err);
         return TR_DECODE_FAILED;
     }
     return TR_DECODE_DONE;

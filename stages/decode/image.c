@@ -474,8 +474,8 @@ static enum tr_write_outcome fail_image(struct tr_image_run *run, uint32_t colum
     return TR_WRITE_BAD;
 }
 
-enum tr_write_outcome tr_image_put(struct tr_image_run *run, uint8_t **out,
-                                   struct tr_image_key *key)
+enum tr_write_outcome tr_image_put(struct tr_image_run *run, enum tr_image_place place,
+                                   uint8_t **out, struct tr_image_key *key)
 {
     const struct tr_plan *plan = run->plan;
     const uint8_t *text = plan->text.bytes;
@@ -485,7 +485,7 @@ enum tr_write_outcome tr_image_put(struct tr_image_run *run, uint8_t **out,
     struct tr_span raw;
 
     if (TR_UNLIKELY(run->partial != NULL)) {
-        return tr_partial_put(run, out, key);
+        return tr_partial_put(run, place, out, key);
     }
     run->bad_reason = NULL;
     if ((size_t)(run->in_end - run->in) < null_bytes) {
@@ -572,14 +572,14 @@ uint8_t *tr_image_put_sized(struct tr_image_run *run, const struct tr_plan_colum
     return put_sized(&value, out, raw);
 }
 
-enum tr_write_outcome tr_image_skip(struct tr_image_run *run)
+enum tr_write_outcome tr_image_skip(struct tr_image_run *run, enum tr_image_place place)
 {
     const struct tr_plan *plan = run->plan;
     const uint8_t *nulls = run->in;
     const uint32_t null_bytes = (plan->column_count + 7) / 8;
 
     if (run->partial != NULL) {
-        return tr_partial_skip(run);
+        return tr_partial_skip(run, place);
     }
     run->bad_reason = ends_early;
     if ((size_t)(run->in_end - run->in) < null_bytes) {

@@ -29,6 +29,9 @@ struct tr_image_key {
 
 struct tr_partial;
 
+/* Which of a row's images: an update has two, other changes have the first alone. */
+enum tr_image_place { TR_IMAGE_FIRST = 0, TR_IMAGE_SECOND = 1 };
+
 struct tr_image_run {
     const struct tr_plan *plan;
     const uint8_t *in;     /* next byte of the event; moved past the image */
@@ -36,18 +39,19 @@ struct tr_image_run {
     const uint8_t *limit;
     struct tr_partial *partial; /* borrowed: the event's images are not whole; else NULL */
     struct tr_unpack *unpack;   /* borrowed: for COMPRESSED columns */
-    uint32_t bad_column;        /* after BAD: where; column_count = the null bitmap */
-    const char *bad_reason;     /* after BAD: what is wrong with it */
+    uint32_t bad_column;        /* after BAD, LACKING: where; column_count = the null bitmap */
+    const char *bad_reason;     /* after BAD, LACKING: what is wrong with it */
 };
 
 /*
- * Appends `{"a":1,…}` at `*out` and moves `*out` behind it; fills `key`. On NO_ROOM and BAD nothing
- * but `bad_*` counts, and run->in may have moved.
+ * Appends `{"a":1,…}` at `*out` and moves `*out` behind it; fills `key`. A second image follows the
+ * first one of its row, put or skipped. On NO_ROOM, BAD and LACKING nothing but `bad_*` counts, and
+ * run->in may have moved.
  */
-enum tr_write_outcome tr_image_put(struct tr_image_run *run, uint8_t **out,
-                                   struct tr_image_key *key);
+enum tr_write_outcome tr_image_put(struct tr_image_run *run, enum tr_image_place place,
+                                   uint8_t **out, struct tr_image_key *key);
 
-/* Moves run->in past one image without writing: OK or BAD. */
-enum tr_write_outcome tr_image_skip(struct tr_image_run *run);
+/* Moves run->in past one image without writing, as put does: OK or BAD. */
+enum tr_write_outcome tr_image_skip(struct tr_image_run *run, enum tr_image_place place);
 
 #endif

@@ -15,8 +15,6 @@
 /* Not in the image; NULL is SQL's NULL. */
 static const uint8_t absent[1];
 
-enum { FIRST = 0, SECOND = 1 };
-
 enum tr_code tr_partial_init(struct tr_partial *partial, struct tr_error *err)
 {
     *partial = (struct tr_partial){0};
@@ -24,7 +22,7 @@ enum tr_code tr_partial_init(struct tr_partial *partial, struct tr_error *err)
         partial->values[i] = calloc(TR_COLUMNS_MAX, sizeof(*partial->values[i]));
     }
     partial->diffs = calloc(TR_COLUMNS_MAX, 1);
-    if (partial->values[FIRST] == NULL || partial->values[SECOND] == NULL ||
+    if (partial->values[TR_IMAGE_FIRST] == NULL || partial->values[TR_IMAGE_SECOND] == NULL ||
         partial->diffs == NULL) {
         return TR_FAIL(err, TR_ERR_SYSTEM, TR_STOP, "no memory for row images: add memory");
     }
@@ -33,8 +31,8 @@ enum tr_code tr_partial_init(struct tr_partial *partial, struct tr_error *err)
 
 void tr_partial_deinit(struct tr_partial *partial)
 {
-    free(partial->values[FIRST]);
-    free(partial->values[SECOND]);
+    free(partial->values[TR_IMAGE_FIRST]);
+    free(partial->values[TR_IMAGE_SECOND]);
     free(partial->diffs);
     *partial = (struct tr_partial){0};
 }
@@ -60,15 +58,25 @@ static bool all_are_set(const uint8_t *bits, uint32_t count)
 bool tr_partial_begin(struct tr_partial *partial, uint32_t column_count,
                       const uint8_t *const present[2], uint32_t image_count, bool has_options)
 {
-    if (TR_LIKELY(!has_options && all_are_set(present[FIRST], column_count) &&
-                  (image_count == 1 || all_are_set(present[SECOND], column_count)))) {
+    if (TR_LIKELY(!has_options && all_are_set(present[TR_IMAGE_FIRST], column_count) &&
+                  (image_count == 1 || all_are_set(present[TR_IMAGE_SECOND], column_count)))) {
         return false;
     }
-    partial->present[FIRST] = present[FIRST];
-    partial->present[SECOND] = present[SECOND];
+    partial->present[TR_IMAGE_FIRST] = present[TR_IMAGE_FIRST];
+    partial->present[TR_IMAGE_SECOND] = present[TR_IMAGE_SECOND];
     partial->image_count = image_count;
     partial->has_options = has_options;
     partial->second_at = NULL;
+    return true;
+}
+
+bool tr_partial_is_empty(const struct tr_partial *partial, uint32_t column_count)
+{
+    for (uint32_t i = 0; i < column_count; i++) {
+        if (bit_is_set(partial->present[TR_IMAGE_FIRST], i)) {
+            return false;
+        }
+    }
     return true;
 }
 
@@ -108,7 +116,7 @@ static enum tr_write_outcome find_values(struct tr_image_run *run, uint32_t imag
     uint32_t json_index = 0;
     uint32_t null_index = 0;
 
-    if (partial->has_options && image == SECOND && !take_options(run, &json_bits)) {
+    if (partial->has_options && image == TR_IMAGE_SECOND && !take_options(run, &json_bits)) {
         return fail_at(run, plan->column_count, "the row ends inside its options");
     }
     for (uint32_t i = 0; i < plan->column_count; i++) {
@@ -123,7 +131,7 @@ static enum tr_write_outcome find_values(struct tr_image_run *run, uint32_t imag
         const bool is_json = plan->columns[i].op == TR_OP_JSON;
         const bool is_diff = is_json && json_bits != NULL && bit_is_set(json_bits, json_index);
         json_index += is_json;
-        if (image == SECOND) {
+        if (image == TR_IMAGE_SECOND) {
             partial->diffs[i] = 0;
         }
         if (!bit_is_set(present, i)) {
@@ -135,7 +143,7 @@ static enum tr_write_outcome find_values(struct tr_image_run *run, uint32_t imag
             continue;
         }
         partial->values[image][i] = run->in;
-        if (image == SECOND) {
+        if (image == TR_IMAGE_SECOND) {
             partial->diffs[i] = is_diff;
         }
         if (!tr_image_skip_column(run, &plan->columns[i])) {
@@ -150,44 +158,41 @@ static enum tr_write_outcome find_row(struct tr_image_run *run)
 {
     struct tr_partial *partial = run->partial;
     const uint8_t *start = run->in;
-    enum tr_write_outcome outcome = find_values(run, FIRST);
+    enum tr_write_outcome outcome = find_values(run, TR_IMAGE_FIRST);
 
     partial->second_at = NULL;
     if (outcome == TR_WRITE_OK && partial->image_count == 2) {
         partial->second_at = run->in;
-        outcome = find_values(run, SECOND);
+        outcome = find_values(run, TR_IMAGE_SECOND);
         for (uint32_t i = 0; outcome == TR_WRITE_OK && i < run->plan->column_count; i++) {
-            if (partial->values[SECOND][i] == absent) {
-                partial->values[SECOND][i] = partial->values[FIRST][i];
+            if (partial->values[TR_IMAGE_SECOND][i] == absent) {
+                partial->values[TR_IMAGE_SECOND][i] = partial->values[TR_IMAGE_FIRST][i];
             }
         }
     }
     partial->row_end = run->in;
     run->in = start;
-    if (outcome == TR_WRITE_OK && partial->row_end == start) {
-        return fail_at(run, run->plan->column_count, "the row has no columns");
-    }
+    TR_ASSERT(outcome != TR_WRITE_OK || partial->row_end > start); /* tr_partial_is_empty */
     return outcome;
 }
 
-static const char *const not_there =
-    "the row image lacks it (set binlog_row_image=FULL on the server and in every session; "
-    "generated columns that MariaDB 11.8 leaves out must be nullable)";
+/* Told apart by their addresses from what contradicts the schema. */
+static const char not_there[] = "the row image lacks it";
+static const char no_document[] = "its partial JSON update has no document before it";
 
 /* A JSON column's new document: the differences applied to the one in the first image. */
 static uint8_t *put_patched(struct tr_image_run *run, uint32_t column, uint8_t *out)
 {
     const struct tr_plan_column *plan_column = &run->plan->columns[column];
-    const uint8_t *before = run->partial->values[FIRST][column];
+    const uint8_t *before = run->partial->values[TR_IMAGE_FIRST][column];
     struct tr_span document;
     struct tr_span diffs;
 
     if (before == NULL || before == absent) {
-        run->bad_reason = "its partial JSON update has no document before it (set "
-                          "binlog_row_image=FULL on the server and in every session)";
+        run->bad_reason = before == absent ? no_document : "its partial JSON update is of NULL";
         return NULL;
     }
-    run->in = run->partial->values[SECOND][column];
+    run->in = run->partial->values[TR_IMAGE_SECOND][column];
     if (!tr_image_take_sized(run, plan_column, &diffs)) {
         run->bad_reason = "the row ends inside it";
         return NULL;
@@ -233,37 +238,63 @@ static uint8_t *put_value(struct tr_image_run *run, uint32_t image, uint32_t col
         memcpy(out, run->plan->text.bytes + plan_column->null_at, plan_column->null_bytes);
         return out + plan_column->null_bytes;
     }
-    if (image == SECOND && run->partial->diffs[column] != 0) {
+    if (image == TR_IMAGE_SECOND && run->partial->diffs[column] != 0) {
         return put_patched(run, column, out);
     }
     run->in = value;
     return tr_image_put_column(run, plan_column, out);
 }
 
-enum tr_write_outcome tr_partial_put(struct tr_image_run *run, uint8_t **out,
-                                     struct tr_image_key *key)
+/* How a value that could not be written ends the image. */
+static enum tr_write_outcome fail_value(struct tr_image_run *run, uint32_t column)
 {
-    const struct tr_plan *plan = run->plan;
+    run->bad_column = column;
+    if (run->bad_reason == NULL) {
+        return TR_WRITE_NO_ROOM;
+    }
+    return run->bad_reason == not_there || run->bad_reason == no_document ? TR_WRITE_LACKING
+                                                                          : TR_WRITE_BAD;
+}
+
+/* Looks over the row whose first image is at run->in; a second one was looked over with it. */
+static enum tr_write_outcome begin_image(struct tr_image_run *run, enum tr_image_place place)
+{
     const struct tr_partial *partial = run->partial;
-    const bool is_second = run->in == partial->second_at && partial->image_count == 2;
-    uint8_t *at = *out;
 
     run->bad_reason = NULL;
-    if (!is_second) {
-        const enum tr_write_outcome outcome = find_row(run);
-        if (outcome != TR_WRITE_OK) {
-            return outcome;
-        }
+    if (place == TR_IMAGE_FIRST) {
+        return find_row(run);
+    }
+    TR_ASSERT(partial->image_count == 2);
+    TR_ASSERT(run->in == partial->second_at);
+    return TR_WRITE_OK;
+}
+
+/* Where the row goes on behind the image. */
+static const uint8_t *end_of_image(const struct tr_partial *partial, enum tr_image_place place)
+{
+    return place == TR_IMAGE_SECOND || partial->image_count == 1 ? partial->row_end
+                                                                 : partial->second_at;
+}
+
+enum tr_write_outcome tr_partial_put(struct tr_image_run *run, enum tr_image_place place,
+                                     uint8_t **out, struct tr_image_key *key)
+{
+    const struct tr_plan *plan = run->plan;
+    uint8_t *at = *out;
+    const enum tr_write_outcome outcome = begin_image(run, place);
+
+    if (outcome != TR_WRITE_OK) {
+        return outcome;
     }
     for (uint32_t i = 0; i < plan->column_count; i++) {
         const struct tr_plan_column *column = &plan->columns[i];
         memcpy(at, plan->text.bytes + column->name_at, column->name_bytes);
         at += column->name_bytes;
         const uint8_t *from = at;
-        at = put_value(run, is_second ? SECOND : FIRST, i, at);
+        at = put_value(run, place, i, at);
         if (at == NULL) {
-            run->bad_column = i;
-            return run->bad_reason == NULL ? TR_WRITE_NO_ROOM : TR_WRITE_BAD;
+            return fail_value(run, i);
         }
         if (column->key_slot != 0) {
             key->at[column->key_slot - 1] = from;
@@ -272,21 +303,16 @@ enum tr_write_outcome tr_partial_put(struct tr_image_run *run, uint8_t **out,
     }
     *at++ = '}';
     *out = at;
-    run->in = is_second || partial->image_count == 1 ? partial->row_end : partial->second_at;
+    run->in = end_of_image(run->partial, place);
     return TR_WRITE_OK;
 }
 
-enum tr_write_outcome tr_partial_skip(struct tr_image_run *run)
+enum tr_write_outcome tr_partial_skip(struct tr_image_run *run, enum tr_image_place place)
 {
-    const struct tr_partial *partial = run->partial;
+    const enum tr_write_outcome outcome = begin_image(run, place);
 
-    if (run->in == partial->second_at && partial->image_count == 2) {
-        run->in = partial->row_end;
-        return TR_WRITE_OK;
-    }
-    const enum tr_write_outcome outcome = find_row(run);
     if (outcome == TR_WRITE_OK) {
-        run->in = partial->image_count == 1 ? partial->row_end : partial->second_at;
+        run->in = end_of_image(run->partial, place);
     }
     return outcome;
 }

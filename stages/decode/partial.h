@@ -5,7 +5,7 @@
  * Such a row is looked over before it is written: where each value of its images lies. What the
  * after image lacks is taken from the before image; a partial JSON update is applied to the
  * document in the before image; what neither has is written as the plan says
- * (unavailable.value.placeholder), or stops the engine by name.
+ * (unavailable.value.placeholder), or is LACKING and stops the engine by name.
  * @thread the decoder that owns it
  */
 #ifndef TR_STAGES_DECODE_PARTIAL_H
@@ -38,9 +38,15 @@ void tr_partial_deinit(struct tr_partial *partial);
 bool tr_partial_begin(struct tr_partial *partial, uint32_t column_count,
                       const uint8_t *const present[2], uint32_t image_count, bool has_options);
 
-/* As tr_image_put, tr_image_skip; `run->in` is at the first or the second image of a row. */
-enum tr_write_outcome tr_partial_put(struct tr_image_run *run, uint8_t **out,
-                                     struct tr_image_key *key);
-enum tr_write_outcome tr_partial_skip(struct tr_image_run *run);
+/*
+ * Whether first images have no column at all (`INSERT INTO t VALUES ()` with MINIMAL): such rows
+ * have no bytes, so not even their number is known. After a begin that said true.
+ */
+bool tr_partial_is_empty(const struct tr_partial *partial, uint32_t column_count);
+
+/* As tr_image_put, tr_image_skip. */
+enum tr_write_outcome tr_partial_put(struct tr_image_run *run, enum tr_image_place place,
+                                     uint8_t **out, struct tr_image_key *key);
+enum tr_write_outcome tr_partial_skip(struct tr_image_run *run, enum tr_image_place place);
 
 #endif

@@ -174,7 +174,7 @@ static bool keys_equal(const struct tr_plan *plan, const struct tr_image_key *a,
     return true;
 }
 
-static enum tr_write_outcome put_create(struct tr_row *row)
+static enum tr_write_outcome put_create(struct tr_row *row, enum tr_image_place place)
 {
     struct tr_image_key key;
     uint8_t *out = open_record(row);
@@ -183,7 +183,7 @@ static enum tr_write_outcome put_create(struct tr_row *row)
         return TR_WRITE_NO_ROOM;
     }
     out = put_literal(row->plan, out, row->plan->open_create);
-    const enum tr_write_outcome outcome = tr_image_put(&row->run, &out, &key);
+    const enum tr_write_outcome outcome = tr_image_put(&row->run, place, &out, &key);
     if (TR_UNLIKELY(outcome != TR_WRITE_OK)) {
         return outcome;
     }
@@ -200,7 +200,7 @@ static enum tr_write_outcome put_delete(struct tr_row *row)
         return TR_WRITE_NO_ROOM;
     }
     out = put_literal(row->plan, out, row->plan->open);
-    const enum tr_write_outcome outcome = tr_image_put(&row->run, &out, &key);
+    const enum tr_write_outcome outcome = tr_image_put(&row->run, TR_IMAGE_FIRST, &out, &key);
     if (TR_UNLIKELY(outcome != TR_WRITE_OK)) {
         return outcome;
     }
@@ -221,13 +221,13 @@ static enum tr_write_outcome put_update(struct tr_row *row)
         return TR_WRITE_NO_ROOM;
     }
     out = put_literal(row->plan, out, row->plan->open);
-    enum tr_write_outcome outcome = tr_image_put(&row->run, &out, &key_old);
+    enum tr_write_outcome outcome = tr_image_put(&row->run, TR_IMAGE_FIRST, &out, &key_old);
     if (TR_UNLIKELY(outcome != TR_WRITE_OK)) {
         return outcome;
     }
     memcpy(out, after, sizeof(after) - 1);
     out += sizeof(after) - 1;
-    outcome = tr_image_put(&row->run, &out, &key_new);
+    outcome = tr_image_put(&row->run, TR_IMAGE_SECOND, &out, &key_new);
     if (TR_UNLIKELY(outcome != TR_WRITE_OK)) {
         return outcome;
     }
@@ -242,7 +242,7 @@ static enum tr_write_outcome put_whole(struct tr_row *row)
 {
     switch ((enum tr_row_op)row->item->op) {
     case TR_ROW_INSERT:
-        return put_create(row);
+        return put_create(row, TR_IMAGE_FIRST);
     case TR_ROW_DELETE:
         return put_delete(row);
     case TR_ROW_UPDATE:
@@ -266,9 +266,9 @@ static enum tr_write_outcome put_half(struct tr_row *row)
         }
         return outcome;
     }
-    outcome = tr_image_skip(&row->run);
+    outcome = tr_image_skip(&row->run, TR_IMAGE_FIRST);
     if (outcome == TR_WRITE_OK) {
-        outcome = put_create(row);
+        outcome = put_create(row, TR_IMAGE_SECOND);
     }
     if (outcome == TR_WRITE_OK) {
         row->part = TR_ROW_WHOLE;
@@ -278,12 +278,12 @@ static enum tr_write_outcome put_half(struct tr_row *row)
 
 /* The hash of the key of the image at run.in, which is written and forgotten; false when that does
  * not fit either. */
-static bool hash_key(struct tr_row *row, uint64_t *hash)
+static bool hash_key(struct tr_row *row, enum tr_image_place place, uint64_t *hash)
 {
     struct tr_image_key key;
     uint8_t *out = open_record(row);
 
-    if (out == NULL || tr_image_put(&row->run, &out, &key) != TR_WRITE_OK) {
+    if (out == NULL || tr_image_put(&row->run, place, &out, &key) != TR_WRITE_OK) {
         return false;
     }
     const uint8_t *end = put_key(row, out, &key);
@@ -302,8 +302,8 @@ static bool is_large_key_change(struct tr_row *row)
     uint64_t hashes[2];
     const bool is_change = row->item->op == TR_ROW_UPDATE && row->fragment->jumbo &&
                            row->fragment->high_bytes == 0 && row->plan->key_count != 0 &&
-                           hash_key(row, &hashes[0]) && hash_key(row, &hashes[1]) &&
-                           hashes[0] != hashes[1];
+                           hash_key(row, TR_IMAGE_FIRST, &hashes[0]) &&
+                           hash_key(row, TR_IMAGE_SECOND, &hashes[1]) && hashes[0] != hashes[1];
 
     row->run.in = start;
     return is_change;

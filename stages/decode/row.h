@@ -38,7 +38,7 @@ struct tr_row {
 /*
  * Writes the row. OK: row->run.in is behind it and part is WHOLE. NO_ROOM: the fragment is full, or
  * (when it holds no record) too small; nothing or the first half of a key change was written, call
- * again with another fragment and the same row. BAD: see row->run. TOO_LARGE: over
+ * again with another fragment and the same row. BAD, LACKING: see row->run. TOO_LARGE: over
  * options.record_bytes_max (0 = no limit).
  */
 enum tr_write_outcome tr_row_put(struct tr_row *row);

@@ -16,6 +16,7 @@
 
 #define COLUMNS_MAX 24
 #define JSON_BYTES_MAX (4u << 20)
+#define RECORDS_PER_ROW_MAX 3 /* delete, tombstone, create */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 
@@ -89,13 +90,17 @@ static void check_json(struct tr_json_reader *reader, const uint8_t *text, size_
     require(tr_json_finish(reader, &err) == TR_OK, "a record is no JSON");
 }
 
-static void check_records(const struct tr_fragment *fragment, struct tr_json_reader *reader)
+/* Returns how many there are. */
+static uint32_t check_records(const struct tr_fragment *fragment, struct tr_json_reader *reader)
 {
+    uint32_t count = 0;
+
     require(fragment->low_bytes + fragment->high_bytes <= fragment->room_bytes,
             "records and index overlap");
     for (uint32_t g = 0; g < fragment->group_count; g++) {
         const struct tr_record *record = fragment->groups[g].first;
         for (; record != NULL; record = record->next) {
+            count++;
             require(record->key_bytes == 0 ||
                         record->key_at + record->key_bytes <= fragment->low_bytes,
                     "key outside");
@@ -108,6 +113,7 @@ static void check_records(const struct tr_fragment *fragment, struct tr_json_rea
             }
         }
     }
+    return count;
 }
 
 static struct tr_table *make_table(const uint8_t *data, uint32_t column_count,
@@ -194,6 +200,7 @@ static void decode_event(struct tr_schema *schema, const uint8_t *event, size_t 
     struct tr_chunk *chunk = calloc(1, sizeof(*chunk));
     struct tr_fragment *fragment = kept.fragments[0];
     enum tr_decode_outcome outcome;
+    uint64_t count = 0;
 
     require(chunk != NULL && tr_decode_init(&decode, 1024, &err) == TR_OK, "no memory");
     const uint32_t at = TR_CHUNK_BYTES - (uint32_t)bytes;
@@ -215,7 +222,8 @@ static void decode_event(struct tr_schema *schema, const uint8_t *event, size_t 
     do {
         tr_row_reset_fragment(fragment, 1);
         outcome = tr_decode_run(&decode, fragment, UINT64_MAX, &err);
-        check_records(fragment, kept.reader);
+        count += check_records(fragment, kept.reader);
+        require(count <= bytes * RECORDS_PER_ROW_MAX, "more records than bytes of rows");
         fragment = kept.fragments[outcome == TR_DECODE_NEEDS_JUMBO];
     } while (outcome == TR_DECODE_NEEDS_FRAGMENT || outcome == TR_DECODE_NEEDS_JUMBO);
     require(outcome == TR_DECODE_DONE || outcome == TR_DECODE_FAILED, "it paused without a budget");

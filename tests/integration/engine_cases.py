@@ -22,7 +22,7 @@ STREAM = "p.shop.counters"
 BIG_ROWS = int(os.environ.get("TAILRACE_TEST_BIG_ROWS", "1000000"))
 RSS_BYTES_MAX = 128 << 20
 UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-EXIT = {"record": 32, "state": 40, "locked": 41}
+EXIT = {"unsupported": 21, "record": 32, "state": 40, "locked": 41}
 
 
 class Writer:
@@ -446,6 +446,25 @@ class EngineCases:
         again = engine.run_to_end()  # the row is not skipped
         self.assertEqual(EXIT["record"], again, engine.output)
         self.assertEqual(1, self.kinesis.count("p.shop.docs"))
+
+    def check_partial_image(self, statement, *words):
+        """A row whose image lacks columns by its session's setting: everything before it is sent, and no restart passes over it."""
+        self.make_counters()
+        engine = self.engine().start()
+        self.server.sql("INSERT INTO shop.counters VALUES (1,1,'first'); SET SESSION binlog_row_image = MINIMAL; " + statement)
+        self.assertEqual(EXIT["unsupported"], engine.process.wait(), engine.output)
+        lines = engine.error_lines()
+        self.assertEqual(1, len(lines), engine.output)
+        for word in ("shop.counters", "binlog_row_image=FULL", *words):
+            self.assertIn(word, lines[0])
+        self.assertEqual(1, self.kinesis.count(STREAM))
+        self.assertEqual(EXIT["unsupported"], engine.run_to_end(), engine.output)
+
+    def test_row_image_of_one_session_stops_by_name(self):
+        self.check_partial_image("UPDATE shop.counters SET n = 2", "column n")
+
+    def test_row_image_of_no_columns_stops_by_name(self):
+        self.check_partial_image("SET SESSION sql_mode = ''; INSERT INTO shop.counters VALUES ()", "no columns")
 
     # ---- the sink's side -------------------------------------------------------------------------
 
