@@ -197,7 +197,8 @@ static bool read_all(struct tr_json_reader *reader)
     uint32_t depth = 0;
     bool has_value = true;
 
-    while (has_value || depth > 0) {
+    for (uint32_t turns = 0; has_value || depth > 0; turns++) {
+        assert_true(turns <= 2 * BYTES_MAX); /* each turn begins or ends a value */
         if (has_value) {
             const enum tr_json_type type = tr_json_type(reader);
             has_value = false;
@@ -273,6 +274,64 @@ static void every_cut_of_a_text_fails(void **state)
     for (size_t bytes = 0; bytes < sizeof(text) - 1; bytes++) {
         tr_json_begin(reader, tr_span_of(text, bytes));
         assert_false(read_all(reader));
+    }
+}
+
+/* Skips all that is in the first container; whether that ends within as many turns as there are bytes. */
+static bool skipping_ends(struct tr_json_reader *reader, size_t bytes)
+{
+    struct tr_span name;
+
+    switch (tr_json_type(reader)) {
+    case TR_JSON_TYPE_OBJECT:
+        (void)tr_json_enter_object(reader);
+        for (size_t i = 0; i <= bytes; i++) {
+            if (!tr_json_next_member(reader, &name)) {
+                return true;
+            }
+        }
+        return false;
+    case TR_JSON_TYPE_ARRAY:
+        (void)tr_json_enter_array(reader);
+        for (size_t i = 0; i <= bytes; i++) {
+            if (!tr_json_next_element(reader)) {
+                return true;
+            }
+        }
+        return false;
+    default:
+        return true;
+    }
+}
+
+/* A service may answer anything; a reader that never came to the end would hang its shipper. */
+static void reading_ends_whatever_byte_is_damaged_wherever_it_is_cut(void **state)
+{
+    static const char *const texts[] = {
+        "{\"FailedRecordCount\":1,\"Records\":[{\"SequenceNumber\":\"1\"},{\"ErrorCode\":\"E\"}]}",
+        "[{\"a\":{\"b\":[1,{\"c\":[]}]}},[[],{}],\"\\\\\",null]",
+        "{\"__type\":\"X\",\"message\":\"m\"}",
+    };
+    static const char damages[] = "{}[],:\"\\ 1tnx\xFF";
+    struct tr_json_reader *reader = open_reader(state);
+    char text[128];
+
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        const size_t whole_bytes = strlen(texts[i]);
+        for (size_t bytes = 1; bytes <= whole_bytes; bytes++) {
+            for (size_t at = 0; at < bytes; at++) {
+                for (size_t d = 0; d < sizeof(damages); d++) { /* the end of the string too */
+                    memcpy(text, texts[i], bytes);
+                    text[at] = damages[d];
+                    tr_json_begin(reader, tr_span_of(text, bytes));
+                    if (!skipping_ends(reader, bytes)) {
+                        fail_msg("no end: %.*s", (int)bytes, text);
+                    }
+                    tr_json_begin(reader, tr_span_of(text, bytes));
+                    (void)read_all(reader);
+                }
+            }
+        }
     }
 }
 
@@ -395,6 +454,7 @@ int main(void)
         cmocka_unit_test(strings_without_escapes_are_not_copied),
         cmocka_unit_test(malformed_texts_fail),
         cmocka_unit_test(every_cut_of_a_text_fails),
+        cmocka_unit_test(reading_ends_whatever_byte_is_damaged_wherever_it_is_cut),
         cmocka_unit_test(values_of_another_type_fail_and_stay_failed),
         cmocka_unit_test(own_failure_is_kept),
         cmocka_unit_test(limits_are_failures),
