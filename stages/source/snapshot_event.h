@@ -16,6 +16,20 @@
  *                  (protocol: < 0xFB one byte; 0xFC + 2; 0xFD + 3; 0xFE + 8) and that many bytes:
  *                  the server's text in utf8mb4 (BINARY, BLOB, BIT, GEOMETRY: the bytes)
  * END body:        empty
+ *
+ * What the SELECT of a table asks for, so that rows come out as Debezium's (contract §2, §3.8):
+ * every column of the model in its order, invisible ones too, by its bare name (`a`, `b`), in the
+ * text protocol, no CAST and no expression around any type:
+ *
+ *   FLOAT             the server's six digits are what Debezium gets (3.40282E38): no `+ 0e0`
+ *   DOUBLE            the server's text reads back as the same double
+ *   BIT, BINARY, BLOB, GEOMETRY, VECTOR   come as their bytes: BIT most significant first, GEOMETRY
+ *                     as SRID and WKB, VECTOR as little-endian floats
+ *   JSON, UUID, INET  the server's text
+ *   TIMESTAMP         in the session's time zone: SET time_zone = '+00:00'
+ *   texts             SET NAMES utf8mb4 (character_set_results decides)
+ *
+ * The session's sql_mode stays the server's, as in Debezium's session.
  */
 #ifndef TR_STAGES_SOURCE_SNAPSHOT_EVENT_H
 #define TR_STAGES_SOURCE_SNAPSHOT_EVENT_H
