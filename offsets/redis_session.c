@@ -101,7 +101,8 @@ void tr_redis_session_fail(struct tr_redis_session *session, struct tr_error *er
         }
         return;
     }
-    if (session->attempt_count >= session->options.retry_attempts_max) {
+    if (session->attempt_count >= session->options.retry_attempts_max &&
+        session->now_ns >= session->options.retry_until_ns) {
         char text[TR_ERROR_TEXT_BYTES / 2];
 
         (void)snprintf(text, sizeof(text), "%.500s", err->text);

@@ -42,6 +42,8 @@ struct tr_store_redis_options {
     int64_t retry_delay_ns_max; /* retry.max.delay.ms, 10000 */
     uint32_t
         retry_attempts_max; /* retry.max.attempts, 10: before the store was ready for the first time */
+    int64_t
+        retry_until_ns; /* startup.wait.ms: not given up before, whatever the attempts; 0 = attempts alone */
     bool wait_enabled;      /* wait for one replica after each save */
     int64_t wait_timeout_ns;     /* wait.timeout.ms, 1000 */
     bool wait_retry_enabled;     /* false: a replica that does not answer is a warning */

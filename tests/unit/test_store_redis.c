@@ -311,6 +311,20 @@ static void unreachable_server_stops_the_start_after_the_attempts(void **state)
     assert_non_null(strstr(err.text, "offset.storage.redis.address"));
 }
 
+static void unreachable_server_is_asked_again_until_the_startup_wait_is_over(void **state)
+{
+    (void)state;
+    const int64_t start_ns = tr_clock_monotonic_ns(tr_clock_system());
+    (void)snprintf(address, sizeof(address), "127.0.0.1:1");
+    struct tr_store_redis_options given = options();
+    given.retry_attempts_max = 1;
+    given.retry_until_ns = start_ns + 300 * TR_NS_PER_MS;
+    assert_int_equal(tr_store_redis_open(&store, &given, &err), TR_OK);
+    assert_fails(load(&store), TR_ERR_STATE, TR_STOP, "given up after");
+    assert_null(strstr(err.text, "given up after 1 attempts"));
+    assert_true(tr_clock_monotonic_ns(tr_clock_system()) >= given.retry_until_ns);
+}
+
 static void unknown_name_stops_the_start_after_the_attempts(void **state)
 {
     (void)state;
@@ -740,6 +754,7 @@ int main(void)
         CASE(database_is_selected_and_password_given),
         CASE(wrong_or_missing_password_is_named_without_showing_it),
         CASE(unreachable_server_stops_the_start_after_the_attempts),
+        CASE(unreachable_server_is_asked_again_until_the_startup_wait_is_over),
         CASE(unknown_name_stops_the_start_after_the_attempts),
         CASE(malformed_address_is_refused_at_open),
         CASE(server_lost_later_is_a_retry_and_the_store_recovers),
