@@ -10,10 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static enum tr_code fail(const char *verb, const char *path, int error, struct tr_error *err);
 static enum tr_code write_whole(int fd, const char *path, struct tr_span content,
                                 struct tr_error *err);
-static enum tr_code sync_folder(const char *path, struct tr_error *err);
 
 void tr_file_text_deinit(struct tr_file_text *text)
 {
@@ -49,7 +47,7 @@ enum tr_code tr_file_text_set(struct tr_file_text *text, struct tr_span bytes, s
     return TR_OK;
 }
 
-static enum tr_code fail(const char *verb, const char *path, int error, struct tr_error *err)
+enum tr_code tr_file_fail(const char *verb, const char *path, int error, struct tr_error *err)
 {
     const char *why = strerrordesc_np(error);
 
@@ -68,7 +66,7 @@ static enum tr_code read_open(int fd, const char *path, struct tr_file_text *tex
     struct stat status;
 
     if (fstat(fd, &status) == -1) {
-        return fail("reading", path, errno, err);
+        return tr_file_fail("reading", path, errno, err);
     }
     if (!S_ISREG(status.st_mode) || status.st_size > TR_SMALL_FILE_BYTES_MAX) {
         return TR_FAIL(err, TR_ERR_STATE, TR_STOP,
@@ -87,7 +85,7 @@ static enum tr_code read_open(int fd, const char *path, struct tr_file_text *tex
             continue;
         }
         if (got == -1) {
-            return fail("reading", path, errno, err);
+            return tr_file_fail("reading", path, errno, err);
         }
         if (got == 0) {
             break; /* shorter than it was: the parser will say so */
@@ -104,7 +102,7 @@ enum tr_code tr_file_read(const char *path, struct tr_file_text *text, struct tr
     const int fd = open(path, O_RDONLY | O_CLOEXEC);
 
     if (fd == -1) {
-        return errno == ENOENT ? TR_OK : fail("opening", path, errno, err);
+        return errno == ENOENT ? TR_OK : tr_file_fail("opening", path, errno, err);
     }
     text->exists = true;
     const enum tr_code code = read_open(fd, path, text, err);
@@ -125,11 +123,11 @@ static enum tr_code write_whole(int fd, const char *path, struct tr_span content
             continue;
         }
         if (put == -1) {
-            return fail("writing", path, errno, err);
+            return tr_file_fail("writing", path, errno, err);
         }
         done += (size_t)put;
     }
-    return fsync(fd) == -1 ? fail("writing", path, errno, err) : TR_OK;
+    return fsync(fd) == -1 ? tr_file_fail("writing", path, errno, err) : TR_OK;
 }
 
 enum tr_code tr_file_replace(const char *path, struct tr_span content, struct tr_error *err)
@@ -141,7 +139,7 @@ enum tr_code tr_file_replace(const char *path, struct tr_span content, struct tr
     const int fd = open(new_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
 
     if (fd == -1) {
-        return fail("writing", new_path, errno, err);
+        return tr_file_fail("writing", new_path, errno, err);
     }
     if (stat(path, &old) == 0) {
         /* Best effort: the content matters more than who may read it. */
@@ -153,19 +151,19 @@ enum tr_code tr_file_replace(const char *path, struct tr_span content, struct tr
     enum tr_code code = write_whole(fd, new_path, content, err);
 
     if (close(fd) == -1 && code == TR_OK) {
-        code = fail("writing", new_path, errno, err);
+        code = tr_file_fail("writing", new_path, errno, err);
     }
     if (code == TR_OK && rename(new_path, path) == -1) {
-        code = fail("replacing", path, errno, err);
+        code = tr_file_fail("replacing", path, errno, err);
     }
     if (code != TR_OK) {
         (void)unlink(new_path);
         return code;
     }
-    return sync_folder(path, err);
+    return tr_file_sync_folder(path, err);
 }
 
-static enum tr_code sync_folder(const char *path, struct tr_error *err)
+enum tr_code tr_file_sync_folder(const char *path, struct tr_error *err)
 {
     char folder[PATH_MAX + 8];
     const char *const slash = strrchr(path, '/');
@@ -175,11 +173,11 @@ static enum tr_code sync_folder(const char *path, struct tr_error *err)
     const int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
     if (fd == -1) {
-        return fail("opening", folder, errno, err);
+        return tr_file_fail("opening", folder, errno, err);
     }
     /* EINVAL: a file system without it. */
     const int error = fsync(fd) == -1 && errno != EINVAL ? errno : 0;
 
     (void)close(fd);
-    return error == 0 ? TR_OK : fail("syncing", folder, error, err);
+    return error == 0 ? TR_OK : tr_file_fail("syncing", folder, error, err);
 }

@@ -46,4 +46,10 @@ TR_NODISCARD enum tr_code tr_file_read(const char *path, struct tr_file_text *te
 TR_NODISCARD enum tr_code tr_file_replace(const char *path, struct tr_span content,
                                           struct tr_error *err);
 
+/* Fills `err` from an errno of a failed "`verb` `path`": TR_RETRY when the disk is full or fails, else TR_STOP. */
+enum tr_code tr_file_fail(const char *verb, const char *path, int error, struct tr_error *err);
+
+/* Makes what happened to the names in `path`'s folder durable. Errors: as tr_file_replace. */
+TR_NODISCARD enum tr_code tr_file_sync_folder(const char *path, struct tr_error *err);
+
 #endif

@@ -6,12 +6,13 @@
  *   sequencer --(sequenced_seq)--------------------------^   +--> history_seq
  *
  * history_seq: loads sequenced_seq (acquire) before it drains its ring; with nothing left to store
- * it publishes that value, else the sequence before its oldest entry. The coordinator takes it for
- * one more shipper's acked_seq (I1).
+ * it publishes that value, else the sequence before its oldest entry. The sequencer publishes a
+ * unit's entries before its number (release), so nothing of that unit is missed. The coordinator
+ * takes history_seq for one more shipper's acked_seq (I1).
  *
  * An append that fails for a passing reason is repeated with backoff while streaming goes on (the
  * position stands still meanwhile); one that needs an operator raises the fault.
- * @thread one runner; init, deinit, is_idle: see there
+ * @thread one runner; init, deinit: see there
  */
 #ifndef TR_OFFSETS_HISTORIAN_H
 #define TR_OFFSETS_HISTORIAN_H
@@ -21,7 +22,7 @@
 #include <stdint.h>
 
 #include "engine/actor.h"
-#include "engine/error.h"
+#include "engine/doorbell.h"
 #include "engine/fault.h"
 #include "engine/metrics.h"
 #include "engine/ring.h"
@@ -41,7 +42,8 @@ struct tr_historian_options {
     struct tr_ring *entries;        /* struct tr_history_entry, from the sequencer */
     const _Atomic uint64_t *sequenced_seq;
     _Atomic uint64_t *history_seq;
-    struct tr_doorbell *coordinator_bell; /* rung when history_seq moves; NULL = nobody parks */
+    struct tr_doorbell *coordinator_bell; /* rung when history_seq moves; NULL = nobody parks, or
+                                             the coordinator is stepped after us on one runner */
     int64_t failing_ns_max; /* a store that fails longer stops the engine; 0 = never */
     struct tr_fault *fault;
     struct tr_metric_block *metrics; /* may be NULL */
@@ -53,6 +55,7 @@ struct tr_historian {
     struct tr_history_entry batch[TR_HISTORY_BATCH_MAX]; /* owns the texts; being stored */
     struct tr_span texts[TR_HISTORY_BATCH_MAX];
     uint32_t batch_count;
+    uint64_t published_seq;
     bool is_storing;
     bool has_failed; /* TR_STOP: no more */
     int64_t next_try_ns;
@@ -63,7 +66,8 @@ struct tr_historian {
 /* @thread main, before the runner starts */
 void tr_historian_init(struct tr_historian *historian, const struct tr_historian_options *options);
 
-/* Frees what was not stored; accepts a zeroed one. @thread main, after the runner ended */
+/* Frees what was not stored, in the ring too; accepts a zeroed one. The store borrows from it: close
+ * that before. @thread main, after the runner ended */
 void tr_historian_deinit(struct tr_historian *historian);
 
 #endif
