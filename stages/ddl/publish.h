@@ -30,6 +30,7 @@ struct tr_ddl_publisher {
     const struct tr_stream *stream; /* of schema changes; NULL: include.schema.changes=false */
     bool key_schemas;
     bool value_schemas;
+    bool comments;                /* include.schema.comments */
     bool wants_documents;         /* false: there is no history */
     bool only_captured_tables;    /* schema.history.internal.store.only.captured.tables.ddl */
     bool only_captured_databases; /* …store.only.captured.databases.ddl */
@@ -79,7 +80,10 @@ tr_ddl_publish(const struct tr_ddl_publisher *publisher, const struct tr_ddl_eve
 /* Frees what the caller has not taken (set to NULL). Accepts a zeroed one. */
 void tr_ddl_publication_clear(struct tr_ddl_publication *publication);
 
-/* Whether contract §9.3's filter drops the statement: it is neither parsed, stored nor sent. */
+/*
+ * Whether contract §9.3's filter drops the statement: it is neither parsed, stored nor sent. TRUNCATE
+ * TABLE, which Debezium's list drops too, is not among them: it leaves nothing here, but it moves rows.
+ */
 bool tr_ddl_is_filtered(struct tr_span sql);
 
 #endif
