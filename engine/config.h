@@ -97,6 +97,9 @@ void tr_config_write_effective(const struct tr_config *config, tr_config_on_line
 /* The option reference as Markdown, out of the table alone. */
 void tr_config_write_reference(tr_config_on_line *on_line, void *self);
 
+/* The same as a manual page, roff (man macros): tailrace.properties(5). */
+void tr_config_write_manual(tr_config_on_line *on_line, void *self);
+
 /* Logs what was set (secrets masked) and the warnings: events config.option and config.warning. */
 void tr_config_log(const struct tr_config *config);
 

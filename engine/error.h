@@ -75,6 +75,9 @@ const char *tr_code_name(enum tr_code code);
 /* The process's exit code for an error; never 0 for anything but TR_OK. */
 int tr_error_exit_code(enum tr_code code);
 
+/* What that exit code means, for people: as in the README's table, which a test compares. */
+const char *tr_code_help(enum tr_code code);
+
 #define TR_FAIL(err, code, remedy, ...)                                                            \
     tr_error_set((err), (code), (remedy), __FILE__, __LINE__, __VA_ARGS__)
 

@@ -11,7 +11,7 @@
 
 #define NEAR_BYTES_MAX 32 /* longer words are no slips of ours */
 
-static const struct tr_command commands[] = {
+const struct tr_command tr_commands[] = {
 #define TR_COMMAND(name_, words_, words_min_, words_max_, help_)                                   \
     {#name_, (words_), (words_min_), (words_max_), (help_), tr_command_##name_},
 #define TR_COMMAND_OPTION(name_, option_, value_, help_)
@@ -20,7 +20,7 @@ static const struct tr_command commands[] = {
 #undef TR_COMMAND_OPTION
 };
 
-static const struct tr_command_option options[] = {
+const struct tr_command_option tr_command_options[] = {
 #define TR_COMMAND(name_, words_, words_min_, words_max_, help_)
 #define TR_COMMAND_OPTION(name_, option_, value_, help_) {#name_, (option_), (value_), (help_)},
 #include "engine/app/commands.def"
@@ -28,8 +28,11 @@ static const struct tr_command_option options[] = {
 #undef TR_COMMAND_OPTION
 };
 
-#define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
-#define OPTION_COUNT (sizeof(options) / sizeof(options[0]))
+#define COMMAND_COUNT (sizeof(tr_commands) / sizeof(tr_commands[0]))
+#define OPTION_COUNT (sizeof(tr_command_options) / sizeof(tr_command_options[0]))
+
+const uint32_t tr_commands_count = COMMAND_COUNT;
+const uint32_t tr_command_options_count = OPTION_COUNT;
 
 static void print_help(void);
 static void print_command_help(const struct tr_command *command);
@@ -87,8 +90,8 @@ const char *tr_command_value(const struct tr_command_call *call, const char *opt
 static const struct tr_command *find_command(const char *name)
 {
     for (size_t i = 0; i < COMMAND_COUNT; i++) {
-        if (strcmp(commands[i].name, name) == 0) {
-            return &commands[i];
+        if (strcmp(tr_commands[i].name, name) == 0) {
+            return &tr_commands[i];
         }
     }
     return NULL;
@@ -101,9 +104,10 @@ static const struct tr_command_option *find_option(const struct tr_command *comm
     const size_t bytes = word[1] == '-' ? strcspn(word, "=") : strlen(word);
 
     for (size_t i = 0; i < OPTION_COUNT; i++) {
-        if (strcmp(options[i].command, command->name) == 0 && strlen(options[i].name) == bytes &&
-            memcmp(options[i].name, word, bytes) == 0) {
-            return &options[i];
+        if (strcmp(tr_command_options[i].command, command->name) == 0 &&
+            strlen(tr_command_options[i].name) == bytes &&
+            memcmp(tr_command_options[i].name, word, bytes) == 0) {
+            return &tr_command_options[i];
         }
     }
     return NULL;
@@ -234,8 +238,8 @@ const char *tr_command_nearest(const char *word, const char *command)
     uint32_t best_distance = strlen(word) < 4 ? 2 : 4; /* at most one or three slips */
 
     for (size_t i = 0; i < (command == NULL ? COMMAND_COUNT : OPTION_COUNT); i++) {
-        const char *name = command == NULL ? commands[i].name : options[i].name;
-        if (command != NULL && strcmp(options[i].command, command) != 0) {
+        const char *name = command == NULL ? tr_commands[i].name : tr_command_options[i].name;
+        if (command != NULL && strcmp(tr_command_options[i].command, command) != 0) {
             continue;
         }
         const uint32_t distance = distance_of(word, name);
@@ -254,8 +258,8 @@ static void print_help(void)
         "Usage: tailrace COMMAND [option...]\n\n");
     for (size_t i = 0; i < COMMAND_COUNT; i++) {
         char usage[64];
-        (void)snprintf(usage, sizeof(usage), "%s %s", commands[i].name, commands[i].words);
-        (void)printf("  %-18s %s\n", usage, commands[i].help);
+        (void)snprintf(usage, sizeof(usage), "%s %s", tr_commands[i].name, tr_commands[i].words);
+        (void)printf("  %-18s %s\n", usage, tr_commands[i].help);
     }
     (void)printf("  %-18s %s\n  %-18s %s\n\n", "--version", "Show the version.", "COMMAND --help",
                  "Show a command's options.");
@@ -269,11 +273,11 @@ static void print_command_help(const struct tr_command *command)
     (void)printf("Usage: tailrace %s [option...]%s%s\n\n%s\n\n", command->name,
                  command->words[0] == '\0' ? "" : " ", command->words, command->help);
     for (size_t i = 0; i < OPTION_COUNT; i++) {
-        if (strcmp(options[i].command, command->name) == 0) {
+        if (strcmp(tr_command_options[i].command, command->name) == 0) {
             char usage[64];
-            (void)snprintf(usage, sizeof(usage), "%s %s", options[i].name,
-                           options[i].value == NULL ? "" : options[i].value);
-            (void)printf("  %-22s %s\n", usage, options[i].help);
+            (void)snprintf(usage, sizeof(usage), "%s %s", tr_command_options[i].name,
+                           tr_command_options[i].value == NULL ? "" : tr_command_options[i].value);
+            (void)printf("  %-22s %s\n", usage, tr_command_options[i].help);
         }
     }
     (void)printf("  %-22s %s\n", "--help", "Show this.");

@@ -47,6 +47,12 @@ struct tr_command_call {
                              plainly to stderr */
 };
 
+/* The tables of commands.def: for completions and manual pages. */
+extern const struct tr_command tr_commands[];
+extern const uint32_t tr_commands_count;
+extern const struct tr_command_option tr_command_options[];
+extern const uint32_t tr_command_options_count;
+
 /* The value of an option ("" for a flag that was given), the last one if repeated; NULL if it was
  * not given. */
 const char *tr_command_value(const struct tr_command_call *call, const char *option);
