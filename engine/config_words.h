@@ -142,6 +142,11 @@ enum tr_config_plan {
     W("spread", TR_CONFIG_PLAN_SPREAD)                                                             \
     W("single", TR_CONFIG_PLAN_SINGLE)
 
+enum tr_config_order { TR_CONFIG_ORDER_KEY = 0, TR_CONFIG_ORDER_STREAM };
+#define TR_WORDS_ORDER(W)                                                                          \
+    W("key", TR_CONFIG_ORDER_KEY)                                                                  \
+    W("stream", TR_CONFIG_ORDER_STREAM)
+
 enum tr_config_hot_keys { TR_CONFIG_HOT_KEYS_RELAX = 0 };
 #define TR_WORDS_HOT_KEYS(W)                                                                       \
     W("relax", TR_CONFIG_HOT_KEYS_RELAX)                                                           \

@@ -131,6 +131,8 @@ static int64_t silence_ns(const struct tr_config *config)
 
 void tr_settings_pipeline(struct tr_pipeline_options *options, const struct tr_config *config)
 {
+    static const enum tr_order_scope scope[] = {
+        [TR_CONFIG_ORDER_KEY] = TR_ORDER_KEY, [TR_CONFIG_ORDER_STREAM] = TR_ORDER_STREAM};
     static const enum tr_order_hot hot[] = {[TR_CONFIG_HOT_KEYS_RELAX] = TR_ORDER_HOT_RELAX};
     static const enum tr_key_oversize oversize[] = {
         [TR_CONFIG_KEY_OVERSIZE_HASH] = TR_KEY_OVERSIZE_HASH,
@@ -152,6 +154,7 @@ void tr_settings_pipeline(struct tr_pipeline_options *options, const struct tr_c
     options->shipper.batch_size_max = (uint32_t)config->kinesis_batch_size;
     options->shipper.create_shards = config->streams_create ? (uint32_t)config->streams_shards : 0;
     options->shipper.null_key = config->kinesis_null_key;
+    options->shipper.order_scope = scope[config->order_scope];
     options->shipper.order_hot = hot[config->order_hot_keys];
     options->shipper.key_oversize = oversize[config->key_oversize];
     options->shipper.request_timeout_ns = (int64_t)config->sink_request_timeout_ms * TR_NS_PER_MS;

@@ -48,7 +48,7 @@ struct tr_key {
     uint8_t state;          /* enum tr_key_state */
     uint8_t lane;
     uint8_t lane_generation; /* of the lanes that `lane` was computed for */
-    uint8_t is_keyless;      /* the key of all records without one */
+    uint8_t is_shared;       /* the key of all records without one, or of all of the stream */
 };
 
 struct tr_keytable {

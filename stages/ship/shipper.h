@@ -46,6 +46,7 @@
 #define TR_SHIPPER_HOT_RECORDS 64 /* a key with more queued is hot (design §7) */
 
 enum tr_order_hot { TR_ORDER_HOT_RELAX = 0, TR_ORDER_HOT_WAIT };
+enum tr_order_scope { TR_ORDER_KEY = 0, TR_ORDER_STREAM };
 enum tr_key_oversize { TR_KEY_OVERSIZE_HASH = 0, TR_KEY_OVERSIZE_FAIL, TR_KEY_OVERSIZE_SEND };
 
 /* Pointers are borrowed until close; bells may be NULL (plan `single`). Zero takes the default where one is named. */
@@ -83,6 +84,8 @@ struct tr_shipper_options {
         create_shards; /* of a stream that does not exist and is created at its first record; 0 = it is not */
 
     const char *null_key; /* partition key of records without one; "default" */
+    enum tr_order_scope
+        order_scope; /* STREAM: all records of a stream in log order, one request of it at a time */
     enum tr_order_hot order_hot;
     enum tr_key_oversize key_oversize;
 

@@ -144,7 +144,7 @@ static bool may_send(const struct tr_shipper *shipper, const struct ship_stream 
 static bool is_hot(const struct tr_shipper *shipper, const struct tr_key *key)
 {
     return shipper->options.order_hot == TR_ORDER_HOT_RELAX &&
-           (key->is_keyless || key->record_count > TR_SHIPPER_HOT_RECORDS);
+           (key->is_shared || key->record_count > TR_SHIPPER_HOT_RECORDS);
 }
 
 /* How many of the key's records may go in one request. */
@@ -197,7 +197,10 @@ static enum packed pack_records(struct tr_shipper *shipper, struct ship_slot *sl
             return key->flight_count > 0 ? PACK_GOES_ON : refuse_large(shipper, stream, key_index);
         }
         if (TR_UNLIKELY(shipper->options.key_oversize == TR_KEY_OVERSIZE_FAIL) &&
-            key->flight_count == 0 && tr_partition_key_is_oversize(partition_key)) {
+            tr_partition_key_is_oversize(partition_key)) {
+            if (key->flight_count > 0) {
+                return PACK_GOES_ON; /* judged when it comes to the head */
+            }
             ship_record_refused(shipper, stream, key_index,
                                 "its partition key has more than 256 characters");
             return PACK_GOES_ON;

@@ -197,14 +197,16 @@ static void queue_record(struct tr_shipper *shipper, uint32_t stream_index,
                          struct tr_record *record)
 {
     struct ship_stream *stream = ship_stream_of(shipper, stream_index);
-    const bool is_keyless = record->key_bytes == 0 || (record->flags & TR_RECORD_KEYLESS) != 0;
+    /* In stream scope all records queue as those of one key; each keeps its own partition key. */
+    const bool is_shared = record->key_bytes == 0 || (record->flags & TR_RECORD_KEYLESS) != 0 ||
+                           shipper->options.order_scope == TR_ORDER_STREAM;
     const uint32_t key =
-        tr_keytable_find_or_add(&shipper->keys, stream_index, is_keyless ? 0 : record->key_hash);
+        tr_keytable_find_or_add(&shipper->keys, stream_index, is_shared ? 0 : record->key_hash);
     struct tr_key *entry = tr_keytable_key(&shipper->keys, key);
 
     tr_key_append(entry, record);
     if (entry->state == TR_KEY_NEW) {
-        entry->is_keyless = is_keyless;
+        entry->is_shared = is_shared;
         entry->lane_generation = (uint8_t)(stream->lanes.generation - 1); /* none yet */
         ship_key_ready(shipper, stream, key, false);
     }

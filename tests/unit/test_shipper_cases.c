@@ -359,6 +359,25 @@ static void a_hot_key_goes_in_one_request_when_relaxed(void **state)
     }
 }
 
+static void a_stream_keeps_the_order_of_the_log_when_told_to(void **state)
+{
+    static const char *const keys[] = {"x", "y", "x", "z", "x", "y"};
+    (void)state;
+    bench->options.order_scope = TR_ORDER_STREAM;
+    start();
+    struct tr_fragment *unit = begin_unit(0);
+    for (uint32_t i = 0; i < 6; i++) {
+        add(unit, keys[i], "v");
+    }
+    end_unit(unit);
+    run_ms(500);
+    assert_int_equal(bench->applied_count, 6);
+    for (uint32_t i = 0; i < 6; i++) {
+        assert_string_equal(bench->applied[i].key, keys[i]);
+    }
+    assert_int_equal(bench->submitted_count, 6);
+}
+
 static void a_hot_key_waits_when_told_to(void **state)
 {
     (void)state;
@@ -782,6 +801,7 @@ int main(void)
         CASE(two_part_filled_requests_are_out_at_most),
         CASE(request_size_follows_the_streams_limit),
         CASE(a_hot_key_goes_in_one_request_when_relaxed),
+        CASE(a_stream_keeps_the_order_of_the_log_when_told_to),
         CASE(a_hot_key_waits_when_told_to),
         CASE(keyless_records_share_the_null_key),
         CASE(a_long_key_is_sent_as_its_digest),
