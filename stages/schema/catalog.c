@@ -44,6 +44,9 @@ void tr_catalog_close(struct tr_catalog *catalog)
             if (table->current != NULL) {
                 catalog_version_free(catalog, table->current);
             }
+            if (table->text != NULL) {
+                catalog_version_free(catalog, table->text);
+            }
             tr_table_close(table->model);
             free(table);
         }

@@ -23,7 +23,7 @@ struct catalog_version {
     uint8_t *map_bytes;           /* owns; the map behind id and flags */
     size_t map_bytes_count;
     uint64_t bytes;               /* its share of the bound */
-    struct tr_table *owned_table; /* owns; NULL: schema.table is the catalog table's model */
+    struct tr_table *owned_table; /* a share of schema.table */
 };
 
 struct catalog_table {
@@ -32,6 +32,7 @@ struct catalog_table {
     struct tr_span name;
     struct tr_table *model;          /* owns until the catalog ends; NULL = none was loaded */
     struct catalog_version *current; /* owns; NULL = none yet, or dropped by DDL */
+    struct catalog_version *text;    /* owns; how rows of the snapshot are read; NULL = none */
     uint64_t hash;
     bool is_captured;
     bool model_is_void; /* the table was dropped: the model is of the past */
@@ -57,6 +58,7 @@ struct tr_catalog {
     uint64_t ignored_bytes; /* of these, tables that are not captured */
     uint64_t next_version;
     struct catalog_version *replaced; /* owns; newest first */
+    struct catalog_table *text_table; /* the one that has a `text`; NULL = none */
 };
 
 /* The table of that name, made if new. NULL with err. */
@@ -72,6 +74,11 @@ TR_NODISCARD enum tr_code catalog_take(struct tr_catalog *catalog, uint64_t byte
 TR_NODISCARD enum tr_code catalog_version_resolve(struct tr_catalog *catalog,
                                                   struct catalog_table *table,
                                                   struct tr_span map_body, struct tr_error *err);
+/* Gives the version, whose table and wire are set, its stream, plan and share of the bound. */
+TR_NODISCARD enum tr_code catalog_version_finish(struct tr_catalog *catalog,
+                                                 struct catalog_table *table,
+                                                 struct catalog_version *version,
+                                                 struct tr_error *err);
 /* The table has no current version any more; units may still hold it. */
 void catalog_version_retire(struct tr_catalog *catalog, struct catalog_table *table);
 void catalog_version_free(struct tr_catalog *catalog, struct catalog_version *version);

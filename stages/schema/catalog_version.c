@@ -12,9 +12,8 @@
 static enum tr_code choose_table(struct tr_catalog *catalog, struct catalog_table *table,
                                  struct tr_table_map *map, struct catalog_version *version,
                                  struct tr_error *err);
-static enum tr_code finish(struct tr_catalog *catalog, struct catalog_table *table,
-                           struct tr_span map_body, struct catalog_version *version,
-                           struct tr_error *err);
+static enum tr_code keep_map(struct catalog_version *version, struct tr_span map_body,
+                             struct tr_error *err);
 
 static enum tr_code prefix(struct tr_error *err, const struct catalog_table *table)
 {
@@ -47,7 +46,10 @@ enum tr_code catalog_version_resolve(struct tr_catalog *catalog, struct catalog_
     if (code != TR_OK) {
         (void)prefix(err, table);
     } else {
-        code = finish(catalog, table, map_body, version, err);
+        code = keep_map(version, map_body, err);
+    }
+    if (code == TR_OK) {
+        code = catalog_version_finish(catalog, table, version, err);
     }
     if (code != TR_OK) {
         catalog_version_free(catalog, version);
@@ -57,6 +59,9 @@ enum tr_code catalog_version_resolve(struct tr_catalog *catalog, struct catalog_
     table->seen_full = tr_table_map_is_full(&map);
     catalog_version_retire(catalog, table);
     table->current = version;
+    if (catalog->text_table == table) {
+        tr_catalog_drop_text(catalog); /* the log goes on where its snapshot ended */
+    }
     return TR_OK;
 }
 
@@ -72,7 +77,8 @@ static enum tr_code choose_table(struct tr_catalog *catalog, struct catalog_tabl
     const bool fits = has_model && tr_table_map_compare(map, wire, table->model, &differs) == TR_OK;
 
     if (fits) {
-        version->schema.table = table->model;
+        version->owned_table = tr_table_hold(table->model);
+        version->schema.table = version->owned_table;
         return TR_OK;
     }
     if (tr_table_map_is_full(map) || catalog->options.lenient) {
@@ -95,9 +101,20 @@ static enum tr_code choose_table(struct tr_catalog *catalog, struct catalog_tabl
                    "describe them: " REMEDY_FULL ", then start again");
 }
 
-static enum tr_code finish(struct tr_catalog *catalog, struct catalog_table *table,
-                           struct tr_span map_body, struct catalog_version *version,
-                           struct tr_error *err)
+static enum tr_code keep_map(struct catalog_version *version, struct tr_span map_body,
+                             struct tr_error *err)
+{
+    version->map_bytes_count = map_body.bytes - CATALOG_MAP_SKIP_BYTES;
+    version->map_bytes = calloc(1, version->map_bytes_count);
+    if (version->map_bytes == NULL) {
+        return TR_FAIL(err, TR_ERR_SYSTEM, TR_STOP, "catalog: no memory: add memory");
+    }
+    memcpy(version->map_bytes, map_body.data + CATALOG_MAP_SKIP_BYTES, version->map_bytes_count);
+    return TR_OK;
+}
+
+enum tr_code catalog_version_finish(struct tr_catalog *catalog, struct catalog_table *table,
+                                    struct catalog_version *version, struct tr_error *err)
 {
     char topic[TR_STREAM_NAME_BYTES_MAX + 1];
     struct tr_schema *schema = &version->schema;
@@ -109,17 +126,11 @@ static enum tr_code finish(struct tr_catalog *catalog, struct catalog_table *tab
     if (schema->stream == NULL) {
         return err->code;
     }
-    version->map_bytes_count = map_body.bytes - CATALOG_MAP_SKIP_BYTES;
-    version->map_bytes = calloc(1, version->map_bytes_count);
-    if (version->map_bytes == NULL) {
-        return TR_FAIL(err, TR_ERR_SYSTEM, TR_STOP, "catalog: no memory: add memory");
-    }
-    memcpy(version->map_bytes, map_body.data + CATALOG_MAP_SKIP_BYTES, version->map_bytes_count);
     schema->version = ++catalog->next_version;
     uint64_t bytes =
         sizeof(*version) + version->map_bytes_count +
         schema->table->column_count * sizeof(*schema->wire) +
-        (version->owned_table != NULL ? tr_table_memory_bytes(version->owned_table) : 0);
+        (version->owned_table != table->model ? tr_table_memory_bytes(version->owned_table) : 0);
     if (catalog->options.plans.open != NULL) {
         const enum tr_code code =
             catalog->options.plans.open(&schema->plan, schema, catalog->options.encode, err);

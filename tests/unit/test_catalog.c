@@ -238,6 +238,69 @@ static void catalog_frees_a_version_only_behind_its_last_unit(void **state)
     close_catalog();
 }
 
+static struct tr_schema *bind_text(const char *name)
+{
+    bool captured;
+    struct tr_schema *schema = NULL;
+    if (tr_catalog_bind_text(catalog, tr_span_of_text("d"), tr_span_of_text(name), &schema,
+                             &captured, &err) != TR_OK) {
+        return NULL;
+    }
+    assert_int_equal(captured, schema != NULL);
+    return schema;
+}
+
+static void catalog_reads_the_snapshots_rows_with_a_version_of_its_own(void **state)
+{
+    (void)state;
+    open_catalog((struct tr_catalog_options){0});
+    assert_null(bind_text("t"));
+    assert_int_equal(err.code, TR_ERR_SCHEMA);
+    assert_int_equal(tr_catalog_add_model(catalog, model("t"), &err), TR_OK);
+    assert_int_equal(tr_catalog_add_model(catalog, model("u"), &err), TR_OK);
+    const uint64_t bytes = tr_catalog_memory_bytes(catalog);
+    struct tr_schema *text = bind_text("t");
+    assert_non_null(text);
+    assert_string_equal(text->stream->name, "p.d.t");
+    assert_int_equal(text->wire[0].type, TR_WIRE_LONG);
+    assert_ptr_equal(bind_text("t"), text);
+    text->pinned_seq = 7;
+    /* The next table's takes its place; it is freed when no unit can hold it. */
+    struct tr_schema *next = bind_text("u");
+    assert_non_null(next);
+    const uint64_t both = tr_catalog_memory_bytes(catalog);
+    tr_catalog_collect(catalog, 6);
+    assert_int_equal(tr_catalog_memory_bytes(catalog), both);
+    tr_catalog_collect(catalog, 7);
+    assert_true(tr_catalog_memory_bytes(catalog) < both);
+    /* The log's first map has a version apart from it, and ends it. */
+    struct tr_schema *log = bind(70, "u", true);
+    assert_non_null(log);
+    assert_ptr_not_equal(log, next);
+    assert_ptr_equal(log->table, next->table);
+    tr_catalog_drop_text(catalog); /* there is none any more */
+    text = bind_text("t");
+    tr_catalog_drop_text(catalog);
+    tr_catalog_collect(catalog, 7);
+    assert_ptr_equal(bind(70, "u", true), log);
+    assert_true(tr_catalog_memory_bytes(catalog) > bytes);
+    close_catalog();
+}
+
+static void catalog_has_no_text_version_of_tables_that_are_not_captured(void **state)
+{
+    (void)state;
+    bool captured = true;
+    struct tr_schema *schema = NULL;
+    open_catalog((struct tr_catalog_options){0});
+    assert_int_equal(tr_catalog_bind_text(catalog, tr_span_of_text("d"), tr_span_of_text("hidden"),
+                                          &schema, &captured, &err),
+                     TR_OK);
+    assert_false(captured);
+    assert_null(schema);
+    close_catalog();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -251,6 +314,8 @@ int main(void)
         cmocka_unit_test(catalog_compares_names_as_the_server_does),
         cmocka_unit_test(catalog_believes_the_server_about_tables_it_has_not_seen),
         cmocka_unit_test(catalog_frees_a_version_only_behind_its_last_unit),
+        cmocka_unit_test(catalog_reads_the_snapshots_rows_with_a_version_of_its_own),
+        cmocka_unit_test(catalog_has_no_text_version_of_tables_that_are_not_captured),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
