@@ -30,3 +30,14 @@ uint8_t *tr_blob_put_base64_padded(uint8_t *out, const uint8_t *in, size_t bytes
     }
     return out;
 }
+
+uint8_t *tr_blob_put_bits(uint8_t *out, uint64_t bits, size_t bytes)
+{
+    uint8_t little_endian[sizeof(bits)];
+
+    memcpy(little_endian, &bits, sizeof(bits));
+    *out++ = '"';
+    out = tr_blob_put_base64(out, little_endian, bytes);
+    *out++ = '"';
+    return out;
+}

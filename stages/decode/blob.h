@@ -14,6 +14,9 @@ static inline uint8_t *tr_blob_put_base64(uint8_t *out, const uint8_t *in, size_
     return out + tr_base64_encode(out, tr_span_of(in, bytes));
 }
 
+/* A BIT value of `bytes` bytes, 1..8, as base64 with the least significant byte first, quoted. */
+uint8_t *tr_blob_put_bits(uint8_t *out, uint64_t bits, size_t bytes);
+
 /* `bytes` bytes followed by `zero_bytes` of 0x00: BINARY(n), whose trailing zeros the log leaves
  * out. */
 uint8_t *tr_blob_put_base64_padded(uint8_t *out, const uint8_t *in, size_t bytes,

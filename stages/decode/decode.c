@@ -6,7 +6,8 @@
 #include "engine/assert.h"
 #include "engine/cover.h"
 #include "engine/pool.h"
-#include "stages/stream.h"
+#include "stages/decode/decode_fail.h"
+#include "stages/source/snapshot_event.h"
 
 #define EVENT_HEADER_BYTES 19
 #define PARTIAL_UPDATE_ROWS 39
@@ -18,20 +19,6 @@
 _Static_assert(sizeof(((struct tr_chunk *)0)->slack) >= TR_IMAGE_OVERREAD_BYTES,
                "text is read in blocks");
 _Static_assert(PIECE_OVERHEAD_BYTES > TR_IMAGE_OVERREAD_BYTES, "lengths are read as four bytes");
-
-/* Name and place of the open item, for messages; FORMAT_PLACE takes PLACE(decode). */
-#define FORMAT_PLACE "table %.*s.%.*s, rows event at %s:%" PRIu64
-#define PLACE(decode)                                                                              \
-    (int)item_of(decode)->schema->table->database.bytes,                                           \
-        (const char *)item_of(decode)->schema->table->database.data,                               \
-        (int)item_of(decode)->schema->table->name.bytes,                                           \
-        (const char *)item_of(decode)->schema->table->name.data, (decode)->unit->file,             \
-        item_of(decode)->pos
-
-static const struct tr_unit_item *item_of(const struct tr_decode *decode)
-{
-    return &decode->unit->items[decode->item_index];
-}
 
 size_t tr_decode_memory_bytes(uint64_t row_bytes_max)
 {
@@ -93,7 +80,7 @@ static void close_ratio(struct tr_decode *decode)
 /* Adds a piece to the event being gathered; true when it is whole. */
 static enum tr_code gather_piece(struct tr_decode *decode, bool *is_whole, struct tr_error *err)
 {
-    const struct tr_unit_item *item = item_of(decode);
+    const struct tr_unit_item *item = tr_decode_item(decode);
     const struct tr_chunk *chunk = decode->unit->chunk;
 
     *is_whole = false;
@@ -125,39 +112,11 @@ static enum tr_code gather_piece(struct tr_decode *decode, bool *is_whole, struc
     return TR_OK;
 }
 
-static struct tr_span bad_column_name(const struct tr_decode *decode)
-{
-    const struct tr_table *table = item_of(decode)->schema->table;
-    const uint32_t column = decode->row.run.bad_column;
-
-    return column < table->column_count ? table->columns[column].name : tr_span_of_text("(none)");
-}
-
-/* The setting of the row's session: the server's is looked at on connecting. */
-static enum tr_code fail_lacking(const struct tr_decode *decode, struct tr_error *err)
-{
-    const struct tr_table *table = item_of(decode)->schema->table;
-    const uint32_t number = decode->row.run.bad_column;
-    const struct tr_span column = bad_column_name(decode);
-    const bool is_generated = number < table->column_count && table->columns[number].is_generated;
-
-    TR_COVER("decode.lacking");
-    return TR_FAIL(
-        err, TR_ERR_UNSUPPORTED, TR_STOP,
-        FORMAT_PLACE ", row %" PRIu32
-                     ", column %.*s: %s: its session had another binlog_row_image than FULL%s; set "
-                     "binlog_row_image=FULL on the server and in every session, then restart after "
-                     "this event, or exclude the table",
-        PLACE(decode), decode->row.number, (int)column.bytes, (const char *)column.data,
-        decode->row.run.bad_reason,
-        is_generated ? ", or the server logs no generated columns: make it nullable" : "");
-}
-
 /* Reads an event's fixed part and both column bitmaps (mysql-binlog.md §3.12). */
 static enum tr_code read_post_header(struct tr_decode *decode, struct tr_span event,
                                      struct tr_error *err)
 {
-    const struct tr_unit_item *item = item_of(decode);
+    const struct tr_unit_item *item = tr_decode_item(decode);
     const uint32_t column_count = decode->row.plan->column_count;
     struct tr_cursor cursor = tr_cursor_of(event);
 
@@ -195,8 +154,27 @@ static enum tr_code read_post_header(struct tr_decode *decode, struct tr_span ev
     if (decode->row.run.partial != NULL && tr_partial_is_empty(&decode->partial, column_count)) {
         decode->row.run.bad_column = column_count;
         decode->row.run.bad_reason = "the row images have no columns";
-        return fail_lacking(decode, err);
+        return tr_decode_fail_row(decode, TR_WRITE_LACKING, err);
     }
+    return TR_OK;
+}
+
+/* Reads the header of a snapshot's rows. */
+static enum tr_code read_text_header(struct tr_decode *decode, struct tr_span event,
+                                     struct tr_error *err)
+{
+    struct tr_span rows = {0};
+
+    if (event.bytes < EVENT_HEADER_BYTES ||
+        !tr_text_event_read(
+            &decode->text_event,
+            tr_span_of(event.data + EVENT_HEADER_BYTES, event.bytes - EVENT_HEADER_BYTES), &rows)) {
+        return TR_FAIL(err, TR_ERR_PROTOCOL, TR_STOP,
+                       FORMAT_PLACE ": the header of its snapshot rows is malformed: report it",
+                       PLACE(decode));
+    }
+    decode->row.run.in = rows.data;
+    decode->row.run.in_end = rows.data + rows.bytes;
     return TR_OK;
 }
 
@@ -204,7 +182,7 @@ static enum tr_code read_post_header(struct tr_decode *decode, struct tr_span ev
  * that is not the last). */
 static enum tr_code open_item(struct tr_decode *decode, bool *is_ready, struct tr_error *err)
 {
-    const struct tr_unit_item *item = item_of(decode);
+    const struct tr_unit_item *item = tr_decode_item(decode);
     struct tr_span event;
 
     *is_ready = false;
@@ -231,7 +209,9 @@ static enum tr_code open_item(struct tr_decode *decode, bool *is_ready, struct t
         .run = {.plan = item->schema->plan, .unpack = &decode->unpack},
         .unit_seq = decode->unit->seq,
     };
-    if (read_post_header(decode, event, err) != TR_OK) {
+    decode->item_is_text = item->event_type == TR_EVENT_SNAPSHOT_ROWS;
+    if ((decode->item_is_text ? read_text_header(decode, event, err)
+                              : read_post_header(decode, event, err)) != TR_OK) {
         return err->code;
     }
     /* Values are decompressed behind the pieces that are there. */
@@ -243,14 +223,17 @@ static enum tr_code open_item(struct tr_decode *decode, bool *is_ready, struct t
         decode->ratio.schema = item->schema;
     }
     decode->event_bytes = event.bytes;
-    tr_envelope_begin_item(&decode->envelope, item, decode->row.plan);
+    decode->text_mark = tr_text_event_mark(&decode->text_event, 0);
+    tr_envelope_begin_item(&decode->envelope, item, decode->row.plan,
+                           decode->item_is_text ? tr_text_event_mark_name(decode->text_mark)
+                                                : "false");
     *is_ready = true;
     return TR_OK;
 }
 
 static enum tr_code close_item(struct tr_decode *decode, struct tr_error *err)
 {
-    const struct tr_unit_item *item = item_of(decode);
+    const struct tr_unit_item *item = tr_decode_item(decode);
     const uint32_t row_count = decode->row.number;
 
     if (item->row_first > row_count) {
@@ -259,6 +242,12 @@ static enum tr_code close_item(struct tr_decode *decode, struct tr_error *err)
                                     " of them are done: the "
                                     "position is not of this log; set it anew",
                        PLACE(decode), row_count, item->row_first);
+    }
+    if (decode->item_is_text && decode->text_event.row_count != row_count) {
+        return TR_FAIL(err, TR_ERR_PROTOCOL, TR_STOP,
+                       FORMAT_PLACE " has %" PRIu32
+                                    " rows of the snapshot, its header says %" PRIu32 ": report it",
+                       PLACE(decode), row_count, decode->text_event.row_count);
     }
     if (item->is_record_mark) {
         decode->unit->record_rows = row_count;
@@ -276,50 +265,45 @@ static enum tr_code close_item(struct tr_decode *decode, struct tr_error *err)
     return TR_OK;
 }
 
-static void fail_bad(const struct tr_decode *decode, struct tr_error *err)
-{
-    const struct tr_span column = bad_column_name(decode);
-
-    (void)TR_FAIL(err, TR_ERR_SCHEMA, TR_STOP,
-                  FORMAT_PLACE
-                  ", row %" PRIu32
-                  ", column %.*s: %s: the row does not fit the schema; restart after it, or "
-                  "exclude the table",
-                  PLACE(decode), decode->row.number, (int)column.bytes, (const char *)column.data,
-                  decode->row.run.bad_reason);
-}
-
-static void fail_too_large(const struct tr_decode *decode, struct tr_error *err)
-{
-    const uint64_t limit = decode->row.plan->options.record_bytes_max;
-
-    (void)TR_FAIL(
-        err, TR_ERR_SINK_RECORD, TR_STOP,
-        FORMAT_PLACE ", row %" PRIu32 ": its record is larger than the sink takes (%" PRIu64
-                     " bytes): raise the stream's record limit, or exclude the table",
-        PLACE(decode), decode->row.number, limit != 0 ? limit : decode->row.fragment->room_bytes);
-}
-
-static void fail_row(const struct tr_decode *decode, enum tr_write_outcome outcome,
-                     struct tr_error *err)
-{
-    if (outcome == TR_WRITE_BAD) {
-        fail_bad(decode, err);
-    } else if (outcome == TR_WRITE_LACKING) {
-        (void)fail_lacking(decode, err);
-    } else {
-        fail_too_large(decode, err);
-    }
-}
-
 /* Moves past a row that is not wanted. */
 static enum tr_write_outcome skip_row(struct tr_row *row)
 {
-    const enum tr_write_outcome outcome = tr_image_skip(&row->run, TR_IMAGE_FIRST);
+    const enum tr_write_outcome outcome = row->item->op == TR_ROW_READ
+                                              ? tr_text_row_skip(&row->run)
+                                              : tr_image_skip(&row->run, TR_IMAGE_FIRST);
 
     return outcome != TR_WRITE_OK || row->item->op != TR_ROW_UPDATE
                ? outcome
                : tr_image_skip(&row->run, TR_IMAGE_SECOND);
+}
+
+/* What the writer of a record that did not come to be needs. */
+static enum tr_decode_outcome outcome_of(enum tr_write_outcome outcome,
+                                         const struct tr_fragment *fragment)
+{
+    if (outcome != TR_WRITE_NO_ROOM) {
+        return TR_DECODE_FAILED;
+    }
+    if (fragment->high_bytes != 0) {
+        return TR_DECODE_NEEDS_FRAGMENT;
+    }
+    if (!fragment->jumbo) {
+        TR_COVER("decode.jumbo");
+        return TR_DECODE_NEEDS_JUMBO;
+    }
+    return TR_DECODE_FAILED;
+}
+
+/* Most rows of the snapshot are marked alike. */
+static inline void mark_row(struct tr_decode *decode)
+{
+    const uint8_t mark = tr_text_event_mark(&decode->text_event, decode->row.number);
+
+    if (TR_UNLIKELY(mark != decode->text_mark)) {
+        decode->text_mark = mark;
+        tr_envelope_begin_item(&decode->envelope, decode->row.item, decode->row.plan,
+                               tr_text_event_mark_name(mark));
+    }
 }
 
 /* Rows of the open item until it ends (DONE) or the fragment or the budget does. */
@@ -331,7 +315,8 @@ static enum tr_decode_outcome run_item(struct tr_decode *decode, struct tr_fragm
     enum tr_write_outcome outcome;
 
     row->fragment = fragment;
-    while (row->run.in < row->run.in_end) { /* every row takes at least its null bitmap */
+    /* Every row takes at least its null bitmap, or a byte per column. */
+    while (row->run.in < row->run.in_end) {
         if (row->run.in >= pause_at) {
             return TR_DECODE_PAUSED;
         }
@@ -340,6 +325,9 @@ static enum tr_decode_outcome run_item(struct tr_decode *decode, struct tr_fragm
         } else if (fragment == NULL) {
             return TR_DECODE_NEEDS_FRAGMENT;
         } else {
+            if (decode->item_is_text) {
+                mark_row(decode);
+            }
             outcome = tr_row_put(row);
             decode->rows_total += outcome == TR_WRITE_OK;
         }
@@ -347,17 +335,47 @@ static enum tr_decode_outcome run_item(struct tr_decode *decode, struct tr_fragm
             row->number++;
             continue;
         }
-        if (outcome == TR_WRITE_NO_ROOM && fragment->high_bytes != 0) {
-            return TR_DECODE_NEEDS_FRAGMENT;
+        const enum tr_decode_outcome needs = outcome_of(outcome, fragment);
+        if (needs == TR_DECODE_FAILED) {
+            (void)tr_decode_fail_row(decode, outcome, err);
         }
-        if (outcome == TR_WRITE_NO_ROOM && !fragment->jumbo) {
-            TR_COVER("decode.jumbo");
-            return TR_DECODE_NEEDS_JUMBO;
-        }
-        fail_row(decode, outcome, err);
-        return TR_DECODE_FAILED;
+        return needs;
     }
     return TR_DECODE_DONE;
+}
+
+/* The item's only record, which has no row. */
+static enum tr_decode_outcome run_rowless(struct tr_decode *decode, struct tr_fragment *fragment,
+                                          struct tr_error *err)
+{
+    const struct tr_unit_item *item = tr_decode_item(decode);
+    const bool is_prepared = item->kind == TR_ITEM_PREPARED;
+
+    if (fragment == NULL) {
+        return TR_DECODE_NEEDS_FRAGMENT;
+    }
+    decode->row = (struct tr_row){
+        .plan = is_prepared ? NULL : item->schema->plan,
+        .envelope = &decode->envelope,
+        .item = item,
+        .fragment = fragment,
+        .unit_seq = decode->unit->seq,
+    };
+    if (!is_prepared) {
+        decode->row.run.plan = decode->row.plan;
+        tr_envelope_begin_item(&decode->envelope, item, decode->row.plan, "false");
+    }
+    const enum tr_write_outcome outcome =
+        is_prepared ? tr_row_put_prepared(&decode->row) : tr_row_put_truncate(&decode->row);
+    if (TR_LIKELY(outcome == TR_WRITE_OK)) {
+        return TR_DECODE_DONE;
+    }
+    const enum tr_decode_outcome needs = outcome_of(outcome, fragment);
+    if (needs == TR_DECODE_FAILED) {
+        (void)(is_prepared ? tr_decode_fail_prepared(decode, err)
+                           : tr_decode_fail_row(decode, TR_WRITE_TOO_LARGE, err));
+    }
+    return needs;
 }
 
 enum tr_decode_outcome tr_decode_run(struct tr_decode *decode, struct tr_fragment *fragment,
@@ -365,6 +383,15 @@ enum tr_decode_outcome tr_decode_run(struct tr_decode *decode, struct tr_fragmen
 {
     TR_ASSERT(decode->unit != NULL);
     while (decode->item_index < decode->unit->item_count) {
+        if (tr_decode_item(decode)->kind == TR_ITEM_PREPARED ||
+            tr_decode_item(decode)->kind == TR_ITEM_TRUNCATE) {
+            const enum tr_decode_outcome outcome = run_rowless(decode, fragment, err);
+            if (outcome != TR_DECODE_DONE) {
+                return outcome;
+            }
+            decode->item_index++;
+            continue;
+        }
         if (!decode->item_is_open) {
             if (open_item(decode, &decode->item_is_open, err) != TR_OK) {
                 return TR_DECODE_FAILED;

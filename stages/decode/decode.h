@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * A unit's rows events, decoded into fragments: resumable at every row, without rings, pools or
+ * A unit's items, decoded into fragments: resumable at every row, without rings, pools or
  * threads.
  *
  *   begin_unit -> run -> NEEDS_FRAGMENT -> run … -> DONE
@@ -19,6 +19,7 @@
 #include "engine/error.h"
 #include "stages/decode/partial.h"
 #include "stages/decode/row.h"
+#include "stages/decode/text_row.h"
 #include "stages/fragment.h"
 #include "stages/unit.h"
 
@@ -35,7 +36,10 @@ struct tr_decode {
     struct tr_unit *unit; /* borrowed from begin_unit to DONE */
     uint32_t item_index;
     bool item_is_open;
-    bool item_is_piece;         /* the open item's event lies in `piece` */
+    bool item_is_piece; /* the open item's event lies in `piece` */
+    bool item_is_text;  /* the open item's rows are the snapshot's */
+    uint8_t text_mark;  /* enum tr_snapshot_mark that the envelope has */
+    struct tr_text_event text_event;
     const uint8_t *event_start; /* of the open item */
     uint64_t event_bytes;
     struct tr_row row; /* the next row of the open item */

@@ -38,11 +38,15 @@ void tr_envelope_begin_unit(struct tr_envelope *envelope, const struct tr_unit *
 }
 
 void tr_envelope_begin_item(struct tr_envelope *envelope, const struct tr_unit_item *item,
-                            const struct tr_plan *plan)
+                            const struct tr_plan *plan, const char *snapshot)
 {
+    const size_t snapshot_bytes = strlen(snapshot);
     uint8_t *out = put_literal(plan, envelope->head, plan->source[0]);
 
     out = tr_digits_put_i64(out, item->ts_us / 1000);
+    out = PUT(out, ",\"snapshot\":\"");
+    memcpy(out, snapshot, snapshot_bytes);
+    out += snapshot_bytes;
     out = tr_digits_put_i64(put_literal(plan, out, plan->source[1]), item->ts_us);
     out = tr_digits_put_i64(PUT(out, ",\"ts_ns\":"), (int64_t)((uint64_t)item->ts_us * 1000));
     out = tr_digits_put_u32(put_literal(plan, out, plan->source[2]), item->server_id);

@@ -33,8 +33,9 @@ struct tr_envelope {
 };
 
 void tr_envelope_begin_unit(struct tr_envelope *envelope, const struct tr_unit *unit);
+/* `snapshot`: what `source.snapshot` says, a literal; "false" for rows of the log. */
 void tr_envelope_begin_item(struct tr_envelope *envelope, const struct tr_unit_item *item,
-                            const struct tr_plan *plan);
+                            const struct tr_plan *plan, const char *snapshot);
 
 /* Appends both texts; at most TR_PLAN_SOURCE_BYTES_MAX + TR_ENVELOPE_TAIL_BYTES_MAX bytes and a
  * digit text. */

@@ -62,11 +62,9 @@ static inline int32_t load_i24(const uint8_t *in)
 }
 
 /* A date or date and time as a number, or what stands for a zero one. */
-static uint8_t *put_civil(const struct value *value, uint8_t *out, struct tr_civil *civil)
+static uint8_t *put_civil(const struct value *value, uint8_t *out, const struct tr_civil *civil,
+                          enum tr_temporal_kind kind)
 {
-    const enum tr_temporal_kind kind =
-        tr_temporal_check(civil, value->run->plan->options.enable_time_adjuster);
-
     if (TR_UNLIKELY(kind == TR_TEMPORAL_ZERO)) {
         return put_null(value, out);
     }
@@ -82,12 +80,17 @@ static uint8_t *put_civil(const struct value *value, uint8_t *out, struct tr_civ
     return tr_digits_put_i64(out, value->column->is_micros != 0 ? micros : micros / 1000);
 }
 
+static inline enum tr_temporal_kind check_civil(const struct value *value, struct tr_civil *civil)
+{
+    return tr_temporal_check(civil, value->run->plan->options.enable_time_adjuster);
+}
+
 static inline uint8_t *put_date(const struct value *value, uint8_t *out, const uint8_t *in)
 {
     struct tr_civil civil;
 
     tr_temporal_read_date(&civil, in);
-    return put_civil(value, out, &civil);
+    return put_civil(value, out, &civil, check_civil(value, &civil));
 }
 
 static uint8_t *put_datetime(const struct value *value, uint8_t *out, const uint8_t *in)
@@ -101,7 +104,7 @@ static uint8_t *put_datetime(const struct value *value, uint8_t *out, const uint
     } else {
         tr_temporal_read_datetime_hires(&civil, in, value->column->fsp);
     }
-    return put_civil(value, out, &civil);
+    return put_civil(value, out, &civil, check_civil(value, &civil));
 }
 
 static uint8_t *put_timestamp(const struct value *value, uint8_t *out, const uint8_t *in)
@@ -128,14 +131,8 @@ static uint8_t *put_timestamp(const struct value *value, uint8_t *out, const uin
 /* Most significant byte first in the log, least significant first in the record. */
 static uint8_t *put_bits(const struct value *value, uint8_t *out, const uint8_t *in)
 {
-    const uint64_t bits = tr_load_uint_be(in, value->column->wire_bytes);
-    uint8_t little_endian[8];
-
-    memcpy(little_endian, &bits, sizeof(bits));
-    *out++ = '"';
-    out = tr_blob_put_base64(out, little_endian, value->column->wire_bytes);
-    *out++ = '"';
-    return out;
+    return tr_blob_put_bits(out, tr_load_uint_be(in, value->column->wire_bytes),
+                            value->column->wire_bytes);
 }
 
 static uint8_t *put_decimal(const struct value *value, uint8_t *out, const uint8_t *in)
@@ -570,6 +567,14 @@ uint8_t *tr_image_put_sized(struct tr_image_run *run, const struct tr_plan_colum
     const struct value value = {run, column};
 
     return put_sized(&value, out, raw);
+}
+
+uint8_t *tr_image_put_civil(struct tr_image_run *run, const struct tr_plan_column *column,
+                            uint8_t *out, const struct tr_civil *civil, enum tr_temporal_kind kind)
+{
+    const struct value value = {run, column};
+
+    return put_civil(&value, out, civil, kind);
 }
 
 enum tr_write_outcome tr_image_skip(struct tr_image_run *run, enum tr_image_place place)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Single values of a row image; for image.c, which has them, and partial.c. Room and errors as
+ * Single values of a row image; for image.c, which has them, partial.c and text_cell.c. Room and errors as
  * image.h says: NULL with run->bad_reason is BAD, NULL without is NO_ROOM.
  * @thread the decoder that owns the run
  */
@@ -8,6 +8,7 @@
 #define TR_STAGES_DECODE_IMAGE_COLUMN_H
 
 #include "stages/decode/image.h"
+#include "stages/decode/temporal.h"
 
 /* Writes the value at run->in, which is not NULL, and moves past it. */
 uint8_t *tr_image_put_column(struct tr_image_run *run, const struct tr_plan_column *column,
@@ -23,5 +24,9 @@ bool tr_image_take_sized(struct tr_image_run *run, const struct tr_plan_column *
 /* Writes a value that has a length. */
 uint8_t *tr_image_put_sized(struct tr_image_run *run, const struct tr_plan_column *column,
                             uint8_t *out, struct tr_span raw);
+
+/* Writes a DATE or DATETIME that was checked: a number, or what stands for a zero one. */
+uint8_t *tr_image_put_civil(struct tr_image_run *run, const struct tr_plan_column *column,
+                            uint8_t *out, const struct tr_civil *civil, enum tr_temporal_kind kind);
 
 #endif

@@ -9,6 +9,7 @@
 #include "stages/decode/digits.h"
 
 #define GROUP_DIGITS 9u
+#define SMALL_DIGITS_MAX 18 /* fit 63 bits */
 #define GROUP_LIMIT 1000000000u
 #define LIMBS 4u /* 256 bits hold 77 digits */
 
@@ -142,7 +143,7 @@ uint8_t *tr_packed_decimal_put_base64(uint8_t *out, const struct tr_packed_decim
     if (TR_UNLIKELY(!read_groups(&groups, layout, in))) {
         return NULL;
     }
-    if (layout->precision <= 18) {
+    if (layout->precision <= SMALL_DIGITS_MAX) {
         uint64_t value = 0;
         for (uint32_t i = 0; i < groups.count; i++) {
             value = value * tr_powers_of_ten[groups.digits[i]] + groups.values[i];
@@ -209,7 +210,9 @@ static bool read_literal(struct literal *literal, const char *text, size_t bytes
     bool has_point = false;
     int32_t exponent = 0;
 
-    *literal = (struct literal){0};
+    literal->count = 0;
+    literal->fraction_digits = 0;
+    literal->is_negative = false;
     if (at < bytes && (text[at] == '-' || text[at] == '+')) {
         literal->is_negative = text[at++] == '-';
     }
@@ -256,11 +259,23 @@ uint8_t *tr_packed_decimal_put_literal(uint8_t *out, const char *text, size_t by
     if (kept > TR_PACKED_DECIMAL_COLUMN_DIGITS_MAX) {
         return NULL;
     }
+    const bool rounds_up = kept >= 0 && kept < literal.count && literal.digits[kept] >= 5;
+    uint64_t group = 0;
+    int32_t group_digits = 0;
     for (int32_t i = 0; i < kept; i++) {
-        limbs_multiply_add(limbs, 10, i < literal.count ? literal.digits[i] : 0);
+        if (group_digits == SMALL_DIGITS_MAX) {
+            limbs_multiply_add(limbs, tr_powers_of_ten[group_digits], group);
+            group = 0;
+            group_digits = 0;
+        }
+        group = group * 10 + (i < literal.count ? literal.digits[i] : 0);
+        group_digits++;
     }
-    if (kept >= 0 && kept < literal.count && literal.digits[kept] >= 5) {
-        limbs_multiply_add(limbs, 1, 1);
+    if (kept <= SMALL_DIGITS_MAX) {
+        group += rounds_up ? 1 : 0;
+        return put_small(out, literal.is_negative ? -(int64_t)group : (int64_t)group);
     }
+    limbs_multiply_add(limbs, tr_powers_of_ten[group_digits], group);
+    limbs_multiply_add(limbs, 1, rounds_up ? 1 : 0);
     return put_large(out, limbs, literal.is_negative);
 }

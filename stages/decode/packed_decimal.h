@@ -46,7 +46,8 @@ uint8_t *tr_packed_decimal_put_text(uint8_t *out, const struct tr_packed_decimal
 
 /*
  * A literal such as "-12.5e1" rounded half up to `scale` digits, as base64 like above; NULL when it
- * is no number or has more than 65 digits. For column defaults (contract §2.9).
+ * is no number or has more than 65 digits. For column defaults (contract §2.9) and for values as the
+ * server prints them.
  */
 uint8_t *tr_packed_decimal_put_literal(uint8_t *out, const char *text, size_t bytes,
                                        uint32_t scale);

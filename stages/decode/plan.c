@@ -132,7 +132,7 @@ static void add_source(struct tr_plan *plan)
     tr_plan_text_add(text, ",\"ts_ms\":");
     plan->source[0] = literal_since(plan, at);
     at = text->used;
-    tr_plan_text_add(text, ",\"snapshot\":\"false\",\"db\":");
+    tr_plan_text_add(text, "\",\"db\":");
     tr_plan_text_add_quoted(text, plan->schema->table->database);
     tr_plan_text_add(text, ",\"sequence\":null,\"ts_us\":");
     plan->source[1] = literal_since(plan, at);

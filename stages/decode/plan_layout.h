@@ -115,7 +115,8 @@ struct tr_plan {
     struct tr_plan_literal open; /* `{"before":` likewise */
     struct tr_plan_literal key_open; /* `{`, with schemas `{"schema":…,"payload":{` */
     struct tr_plan_literal
-        source[3]; /* up to the first ts_ms; up to ts_us; from table to server_id */
+        source[3]; /* up to the first ts_ms; from behind the snapshot marker up to ts_us; from table
+                      to server_id */
 
     uint32_t image_bytes_max; /* of an image, but for the columns of variable length */
     uint32_t fixed_bytes_max; /* of a record with two images, its key and all that is constant,

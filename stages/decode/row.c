@@ -4,6 +4,8 @@
 #include "engine/assert.h"
 #include "engine/cover.h"
 #include "stages/decode/hash.h"
+#include "stages/decode/text_row.h"
+#include "stages/prepared.h"
 #include "stages/stream.h"
 
 #define RECORDS_PER_ROW_MAX 3 /* delete, tombstone, create */
@@ -112,7 +114,7 @@ static void append_record(struct tr_row *row, struct tr_fragment_group *group,
         .key_bytes = places->key_bytes,
         .value_at = places->value_at,
         .value_bytes = places->value_bytes,
-        .flags = row->plan->key_count == 0 ? TR_RECORD_KEYLESS : 0,
+        .flags = places->key_bytes == 0 ? TR_RECORD_KEYLESS : 0,
     };
     if (group->last == NULL) {
         group->first = record;
@@ -125,8 +127,8 @@ static void append_record(struct tr_row *row, struct tr_fragment_group *group,
     row->total_bytes += bytes;
 }
 
-/* Writes the key behind the value that ends at `out`, then the record and, for a delete, its
- * tombstone. */
+/* Writes the key (NULL: the record has none) behind the value that ends at `out`, then the record
+ * and, for a delete, its tombstone. */
 static enum tr_write_outcome close_record(struct tr_row *row, uint8_t *out,
                                           const struct tr_image_key *key, char op)
 {
@@ -134,7 +136,7 @@ static enum tr_write_outcome close_record(struct tr_row *row, uint8_t *out,
     struct places places = {.value_at = fragment->low_bytes};
     const uint8_t *value_end = out;
 
-    if (row->plan->key_count != 0) {
+    if (row->plan->key_count != 0 && key != NULL) {
         out = put_key(row, out, key);
         if (TR_UNLIKELY(out == NULL)) {
             return TR_WRITE_NO_ROOM;
@@ -209,6 +211,23 @@ static enum tr_write_outcome put_delete(struct tr_row *row)
     return close_record(row, tr_envelope_put(row->envelope, out, row->number, 'd'), &key, 'd');
 }
 
+/* A row of the snapshot: its `source.row` is 0 always. */
+static enum tr_write_outcome put_read(struct tr_row *row)
+{
+    struct tr_image_key key;
+    uint8_t *out = open_record(row);
+
+    if (out == NULL) {
+        return TR_WRITE_NO_ROOM;
+    }
+    out = put_literal(row->plan, out, row->plan->open_create);
+    const enum tr_write_outcome outcome = tr_text_row_put(&row->run, &out, &key);
+    if (TR_UNLIKELY(outcome != TR_WRITE_OK)) {
+        return outcome;
+    }
+    return close_record(row, tr_envelope_put(row->envelope, out, 0, 'r'), &key, 'r');
+}
+
 /* Sets part to KEY_OLD instead of writing when the key changes. */
 static enum tr_write_outcome put_update(struct tr_row *row)
 {
@@ -245,9 +264,10 @@ static enum tr_write_outcome put_whole(struct tr_row *row)
         return put_create(row, TR_IMAGE_FIRST);
     case TR_ROW_DELETE:
         return put_delete(row);
-    case TR_ROW_UPDATE:
-    case TR_ROW_TRUNCATE: /* these two have no image */
     case TR_ROW_READ:
+        return put_read(row);
+    case TR_ROW_UPDATE:
+    case TR_ROW_TRUNCATE: /* has no image: tr_row_put_truncate */
         break;
     }
     return put_update(row);
@@ -337,5 +357,48 @@ enum tr_write_outcome tr_row_put(struct tr_row *row)
             return outcome;
         }
     }
+    return TR_WRITE_OK;
+}
+
+enum tr_write_outcome tr_row_put_truncate(struct tr_row *row)
+{
+    uint8_t *out = open_record(row);
+
+    if (out == NULL) {
+        return TR_WRITE_NO_ROOM;
+    }
+    out = put_literal(row->plan, out, row->plan->open_create);
+    memcpy(out, "null", 4);
+    return close_record(row, tr_envelope_put(row->envelope, out + 4, 0, 't'), NULL, 't');
+}
+
+enum tr_write_outcome tr_row_put_prepared(struct tr_row *row)
+{
+    struct tr_fragment *fragment = row->fragment;
+    const struct tr_prepared *prepared = row->item->prepared;
+    const uint64_t bytes = (uint64_t)prepared->key_bytes + prepared->value_bytes;
+    const uint64_t room = fragment->room_bytes - fragment->low_bytes - fragment->high_bytes;
+
+    TR_ASSERT(prepared->key_bytes != 0);
+    TR_ASSERT(prepared->value_bytes != 0);
+    if (room < bytes + sizeof(struct tr_record) || (fragment->jumbo && fragment->high_bytes != 0)) {
+        return TR_WRITE_NO_ROOM;
+    }
+    struct tr_fragment_group *group = find_group(fragment, prepared->stream->id);
+    if (group == NULL) {
+        return TR_WRITE_NO_ROOM;
+    }
+    const struct places places = {
+        .value_at = fragment->low_bytes,
+        .value_bytes = prepared->value_bytes,
+        .key_at = fragment->low_bytes + prepared->value_bytes,
+        .key_bytes = prepared->key_bytes,
+        .key_hash = tr_hash_bytes(prepared->bytes, prepared->key_bytes),
+    };
+    memcpy(fragment->bytes + places.value_at, prepared->bytes + prepared->key_bytes,
+           prepared->value_bytes);
+    memcpy(fragment->bytes + places.key_at, prepared->bytes, prepared->key_bytes);
+    fragment->low_bytes += (uint32_t)bytes;
+    append_record(row, group, &places);
     return TR_WRITE_OK;
 }

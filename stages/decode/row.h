@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * One row change as records in a fragment: create, update, delete with tombstone, or, when an
- * update changes the key, delete, tombstone and create (contract §1.6).
+ * One row change as records in a fragment: create, read, update, delete with tombstone, or, when an
+ * update changes the key, delete, tombstone and create (contract §1.6); and the records that have no
+ * row.
  *
  *   fragment->bytes:  [value][key] [value][key] … free … [record 1][record 0]
  *
@@ -42,6 +43,13 @@ struct tr_row {
  * options.record_bytes_max (0 = no limit).
  */
 enum tr_write_outcome tr_row_put(struct tr_row *row);
+
+/* The record of a TRUNCATE TABLE: without images and without a key (contract §1.6). OK, NO_ROOM and
+ * TOO_LARGE as above. */
+enum tr_write_outcome tr_row_put_truncate(struct tr_row *row);
+
+/* Copies item->prepared; `plan` and `envelope` are not used. OK or NO_ROOM. */
+enum tr_write_outcome tr_row_put_prepared(struct tr_row *row);
 
 /* Makes a fragment empty for a unit. */
 void tr_row_reset_fragment(struct tr_fragment *fragment, uint64_t unit_seq);

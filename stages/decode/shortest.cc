@@ -40,3 +40,21 @@ extern "C" size_t tr_fixed_double(double value, int fraction_digits, char *out)
                                    .ptr -
                                out);
 }
+
+template <typename Real> static bool read_real(const unsigned char *text, size_t bytes, Real *value)
+{
+    const char *first = reinterpret_cast<const char *>(text);
+    const std::from_chars_result result = std::from_chars(first, first + bytes, *value);
+
+    return result.ec == std::errc() && result.ptr == first + bytes;
+}
+
+extern "C" bool tr_read_double(const unsigned char *text, size_t bytes, double *value)
+{
+    return read_real(text, bytes, value);
+}
+
+extern "C" bool tr_read_float(const unsigned char *text, size_t bytes, float *value)
+{
+    return read_real(text, bytes, value);
+}

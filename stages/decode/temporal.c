@@ -28,9 +28,14 @@ static bool is_leap(int32_t year)
 
 enum tr_temporal_kind tr_temporal_check(struct tr_civil *civil, bool adjust)
 {
+    return civil->year == 0 ? TR_TEMPORAL_ZERO : tr_temporal_check_printed(civil, adjust);
+}
+
+enum tr_temporal_kind tr_temporal_check_printed(struct tr_civil *civil, bool adjust)
+{
     static const uint8_t days[13] = {0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
 
-    if (civil->year == 0 || civil->month == 0 || civil->day == 0) {
+    if (civil->month == 0 || civil->day == 0) {
         return TR_TEMPORAL_ZERO;
     }
     if (civil->month > 12 || civil->hour > 23 || civil->minute > 59 || civil->second > 59 ||
@@ -196,6 +201,16 @@ uint8_t *tr_temporal_put_clock(uint8_t *out, const struct tr_civil *civil)
         out--;
     }
     return out;
+}
+
+uint8_t *tr_temporal_put_instant(uint8_t *out, const struct tr_civil *civil)
+{
+    *out++ = '"';
+    out = tr_temporal_put_date(out, civil);
+    *out++ = 'T';
+    out = tr_temporal_put_clock(out, civil);
+    memcpy(out, "Z\"", 2);
+    return out + 2;
 }
 
 uint8_t *tr_temporal_put_zoned(uint8_t *out, uint32_t epoch_seconds, uint32_t micros, uint32_t fsp)

@@ -42,6 +42,9 @@ int64_t tr_temporal_days(int32_t year, uint32_t month, uint32_t day);
  * 1970..1999. */
 enum tr_temporal_kind tr_temporal_check(struct tr_civil *civil, bool adjust);
 
+/* The same for what the server printed: year 0 is a year (contract §2.8). */
+enum tr_temporal_kind tr_temporal_check_printed(struct tr_civil *civil, bool adjust);
+
 /* Microseconds since the epoch of a checked date and time. */
 int64_t tr_temporal_micros(const struct tr_civil *civil);
 
@@ -85,14 +88,17 @@ uint32_t tr_temporal_scale_micros(uint64_t fraction, uint32_t fsp);
 /* `"2024-02-29T12:34:56.120Z"` with quotes and exactly `fsp` fraction digits (none for 0). */
 uint8_t *tr_temporal_put_zoned(uint8_t *out, uint32_t epoch_seconds, uint32_t micros, uint32_t fsp);
 
+/* The same of a checked date and time, with as many fraction digits as it needs. */
+uint8_t *tr_temporal_put_instant(uint8_t *out, const struct tr_civil *civil);
+
 /* "YYYY-MM-DD" and "HH:MM:SS[.f…]" with trailing zeros of the fraction left out: inside JSON
  * documents. */
 uint8_t *tr_temporal_put_date(uint8_t *out, const struct tr_civil *civil);
 uint8_t *tr_temporal_put_clock(uint8_t *out, const struct tr_civil *civil);
 
 /*
- * A literal of a column default (contract §2.9): "2024-02-29[ 10:11:12[.123456]]", "-838:59:59.5".
- * False when it is none.
+ * A literal of a column default (contract §2.9) or a value as the server prints it:
+ * "2024-02-29[ 10:11:12[.123456]]", "-838:59:59.5". False when it is none.
  */
 bool tr_temporal_parse_datetime(struct tr_civil *civil, struct tr_span text);
 bool tr_temporal_parse_time(int64_t *micros, struct tr_span text);

@@ -7,6 +7,7 @@
 
 #include "stages/schema/charset.h"
 #include "stages/schema/table_map.h"
+#include "stages/schema/wire_column.h"
 #include "stages/sequence/events.h"
 #include "tests/check.h"
 
@@ -262,6 +263,19 @@ enum tr_code tr_tape_map(struct tr_tape *tape, const uint8_t *body, size_t bytes
     return TR_OK;
 }
 
+struct tr_schema *tr_tape_add_text(struct tr_tape *tape, struct tr_table *table,
+                                   struct tr_error *err)
+{
+    struct tr_schema *schema = tr_tape_add_table(tape, table);
+
+    schema->wire = calloc(table->column_count, sizeof(*schema->wire));
+    assert_non_null(schema->wire);
+    for (uint32_t i = 0; i < table->column_count; i++) {
+        schema->wire[i] = tr_wire_column_of(&table->columns[i]);
+    }
+    return tr_plan_open(&schema->plan, schema, &tape->options, err) == TR_OK ? schema : NULL;
+}
+
 /* Hands the fragment's records on, oldest first, and empties it. */
 static void drain(struct tr_tape *tape, struct tr_fragment *fragment)
 {
@@ -312,7 +326,6 @@ static enum tr_code run_unit(struct tr_tape *tape, struct tr_error *err)
 enum tr_code tr_tape_rows(struct tr_tape *tape, const uint8_t *event, size_t bytes,
                           struct tr_error *err)
 {
-    struct tr_unit *unit = tape->unit;
     struct tr_unit_item item = tape->item;
     struct tr_schema *schema = NULL;
     const uint64_t table_id = bytes >= 25 ? tr_load_u48(event + 19) : 0;
@@ -334,6 +347,14 @@ enum tr_code tr_tape_rows(struct tr_tape *tape, const uint8_t *event, size_t byt
     if (item.event_type == TR_EVENT_PARTIAL_UPDATE_ROWS) {
         item.op = TR_ROW_UPDATE;
     }
+    return tr_tape_item(tape, item, event, bytes, err);
+}
+
+enum tr_code tr_tape_item(struct tr_tape *tape, struct tr_unit_item item, const uint8_t *event,
+                          size_t bytes, struct tr_error *err)
+{
+    struct tr_unit *unit = tape->unit;
+
     unit->magic = TR_UNIT_MAGIC;
     unit->chunk = tape->chunk;
     unit->wall_unix_ns = tape->wall_unix_ns;
@@ -341,6 +362,10 @@ enum tr_code tr_tape_rows(struct tr_tape *tape, const uint8_t *event, size_t byt
     (void)snprintf(unit->file, sizeof(unit->file), "binlog.000001");
     tape->chunk->magic = TR_CHUNK_MAGIC;
     tape->chunk->event_bytes = bytes;
+    if (item.kind == TR_ITEM_PREPARED || item.kind == TR_ITEM_TRUNCATE) {
+        unit->items[0] = item;
+        return run_unit(tape, err);
+    }
     if (bytes <= TR_CHUNK_BYTES) {
         tape->chunk->kind = TR_CHUNK_EVENTS;
         memcpy(tape->chunk->bytes, event, bytes);

@@ -59,6 +59,12 @@ enum tr_code tr_tape_map(struct tr_tape *tape, const uint8_t *body, size_t bytes
 /* A whole rows event without trailer, as one unit, in pieces when it is larger than a chunk. */
 enum tr_code tr_tape_rows(struct tr_tape *tape, const uint8_t *event, size_t bytes,
                           struct tr_error *err);
+/* One item as one unit: schema, kind (if it has no bytes), op and event type are the caller's. */
+enum tr_code tr_tape_item(struct tr_tape *tape, struct tr_unit_item item, const uint8_t *event,
+                          size_t bytes, struct tr_error *err);
+/* A schema for rows of the snapshot, with its plan; takes the table. NULL with err from the plan. */
+struct tr_schema *tr_tape_add_text(struct tr_tape *tape, struct tr_table *table,
+                                   struct tr_error *err);
 /* All TABLE_MAP and rows events of a binary log file. */
 void tr_tape_play(struct tr_tape *tape, const char *path);
 
