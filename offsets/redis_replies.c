@@ -79,7 +79,7 @@ static void offset_loaded(struct tr_redis_session *session, const struct tr_redi
         return;
     }
     TR_REDIS_ASK(session, TR_REDIS_PHASE_LOAD_IDENTITY, TR_WORD("EVAL"), TR_WORD(identity_script),
-                 TR_WORD("2"), TR_WORD(session->offsets_key), TR_WORD(session->identity_key),
+                 TR_WORD("2"), TR_WORD(session->key), TR_WORD(session->identity_key),
                  tr_file_text_span(&session->field));
 }
 
@@ -118,7 +118,7 @@ static void save_answered(struct tr_redis_session *session, const struct tr_redi
                       "offset store Redis %s: our entry of \"%s\" was changed by another program "
                       "since we read it; stop that program (a Debezium Server with the same "
                       "debezium.source.topic.prefix?), then start again",
-                      session->address, session->offsets_key);
+                      session->address, session->key);
         tr_redis_session_stop_for_good(session, &err);
         return;
     }
@@ -170,11 +170,11 @@ static void error_answered(struct tr_redis_session *session, struct tr_span repl
 {
     struct tr_error err;
 
-    (void)tr_redis_error(reply, phase_name(session->phase), &err);
+    (void)tr_redis_error(reply, phase_name(session->phase), session->role, &err);
     if (session->phase == TR_REDIS_PHASE_SAVE && err.remedy == TR_RETRY) {
         /* The server is well and says not now: no reason to hang up. */
         TR_COVER("store_redis.save_refused");
-        (void)tr_error_prefix(&err, "offset store Redis %s", session->address);
+        (void)tr_error_prefix(&err, "%s Redis %s", session->role->label, session->address);
         tr_redis_session_be_ready(session);
         tr_redis_session_finish_failed(session, &err);
         return;

@@ -79,7 +79,7 @@ void tr_redis_session_stop_for_good(struct tr_redis_session *session, const stru
 /* The connection is given up; the next one is due after a delay that doubles. */
 void tr_redis_session_fail(struct tr_redis_session *session, struct tr_error *err)
 {
-    (void)tr_error_prefix(err, "offset store Redis %s", session->address);
+    (void)tr_error_prefix(err, "%s Redis %s", session->role->label, session->address);
     tr_redis_link_drop(session->link);
     session->phase = TR_REDIS_PHASE_DOWN;
     session->attempt_count++;
@@ -108,9 +108,8 @@ void tr_redis_session_fail(struct tr_redis_session *session, struct tr_error *er
         (void)snprintf(text, sizeof(text), "%.500s", err->text);
         (void)TR_FAIL(err, TR_ERR_STATE, TR_STOP,
                       "%s; given up after %" PRIu32
-                      " attempts: check debezium.source.offset.storage.redis.address "
-                      "and that the server runs, then start again",
-                      text, session->attempt_count);
+                      " attempts: check %s.address and that the server runs, then start again",
+                      text, session->attempt_count, session->role->properties);
         tr_redis_session_stop_for_good(session, err);
         return;
     }
@@ -166,7 +165,7 @@ void tr_redis_session_ask_lock(struct tr_redis_session *session)
 static void ask_save(struct tr_redis_session *session)
 {
     TR_REDIS_ASK(session, TR_REDIS_PHASE_SAVE, TR_WORD("EVAL"), TR_WORD(save_script), TR_WORD("3"),
-                 TR_WORD(session->offsets_key), TR_WORD(session->identity_key),
+                 TR_WORD(session->key), TR_WORD(session->identity_key),
                  TR_WORD(session->lock_key), TR_WORD(session->lock_value),
                  tr_file_text_span(&session->field), tr_file_text_span(&session->known),
                  session->save_value, session->save_identity, TR_WORD(lock_ms_text));
@@ -178,7 +177,7 @@ static void ask_look(struct tr_redis_session *session)
 
     (void)snprintf(nobodys_key, sizeof(nobodys_key), "%s:look", session->identity_key);
     TR_REDIS_ASK(session, TR_REDIS_PHASE_LOOK, TR_WORD("EVAL"), TR_WORD(look_script), TR_WORD("4"),
-                 TR_WORD(session->offsets_key), TR_WORD(session->identity_key),
+                 TR_WORD(session->key), TR_WORD(session->identity_key),
                  TR_WORD(session->lock_key), TR_WORD(nobodys_key), TR_WORD("tailrace:look"));
 }
 
@@ -244,7 +243,7 @@ static bool run_phase(struct tr_redis_session *session)
     case TR_REDIS_PHASE_READY:
         if (session->command == TR_REDIS_COMMAND_LOAD) {
             TR_REDIS_ASK(session, TR_REDIS_PHASE_LOAD_OFFSET, TR_WORD("HGET"),
-                         TR_WORD(session->offsets_key), tr_file_text_span(&session->field));
+                         TR_WORD(session->key), tr_file_text_span(&session->field));
         } else if (session->command == TR_REDIS_COMMAND_SAVE) {
             ask_save(session);
         } else if (session->command == TR_REDIS_COMMAND_LOOK) {

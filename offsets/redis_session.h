@@ -11,6 +11,7 @@
 #define TR_OFFSETS_REDIS_SESSION_H
 
 #include "offsets/file_replace.h"
+#include "offsets/redis_error.h"
 #include "offsets/redis_link.h"
 #include "offsets/store_redis.h"
 
@@ -44,11 +45,12 @@ enum tr_redis_phase {
 };
 
 struct tr_redis_session {
+    const struct tr_redis_role *role;
     struct tr_store_redis_options options; /* texts and spans in it are not used after open */
     char address[TR_REDIS_NAME_BYTES_MAX];
     char user[TR_REDIS_NAME_BYTES_MAX];
     char password[TR_REDIS_NAME_BYTES_MAX];
-    char offsets_key[TR_REDIS_NAME_BYTES_MAX];
+    char key[TR_REDIS_NAME_BYTES_MAX];
     char identity_key[TR_REDIS_NAME_BYTES_MAX + 16];
     char lock_key[2 * TR_REDIS_NAME_BYTES_MAX];
     char lock_value[TR_REDIS_NAME_BYTES_MAX]; /* 128 random bits in hex, blank, host and process */
@@ -76,6 +78,15 @@ struct tr_redis_session {
     struct tr_file_text identity;         /* likewise */
     char holder[TR_REDIS_NAME_BYTES_MAX]; /* of the last look */
 };
+
+/* A session that is to connect with its first command; the options' texts are borrowed. `role` is static. Errors:
+ * TR_ERR_CONFIG, TR_ERR_SYSTEM. */
+TR_NODISCARD enum tr_code tr_redis_session_open(struct tr_redis_session **opened,
+                                                const struct tr_store_redis_options *options,
+                                                const struct tr_redis_role *role,
+                                                struct tr_error *err);
+/* Gives a lock back; accepts NULL and half-open ones. */
+void tr_redis_session_close(struct tr_redis_session *session);
 
 /* Does whatever can be done now and arms the timer for the rest. */
 void tr_redis_session_run(struct tr_redis_session *session, int64_t now_ns);
