@@ -83,6 +83,8 @@ enum tr_code tr_redis_error(struct tr_span reply, const char *what,
                            text, advice);
         }
     }
-    return TR_FAIL(err, TR_ERR_STATE, TR_STOP,
-                   "%s refused (%s): Redis 3.2 or later with EVAL is wanted", what, text);
+    return TR_FAIL(
+        err, TR_ERR_STATE, TR_STOP,
+        "%s refused (%s): Redis 3.2 or later (for a schema history: 5.0) with EVAL is wanted", what,
+        text);
 }

@@ -161,6 +161,9 @@ static const char *phase_name(enum tr_redis_phase phase)
         [TR_REDIS_PHASE_WAIT] = "WAIT",
         [TR_REDIS_PHASE_RENEW] = "renewing the lock",
         [TR_REDIS_PHASE_UNLOCK] = "giving the lock back",
+        [TR_REDIS_PHASE_PAGE] = "reading the stream",
+        [TR_REDIS_PHASE_APPEND] = "adding to the stream",
+        [TR_REDIS_PHASE_COMPARE] = "reading the end of the stream",
     };
 
     return names[phase];
@@ -171,7 +174,8 @@ static void error_answered(struct tr_redis_session *session, struct tr_span repl
     struct tr_error err;
 
     (void)tr_redis_error(reply, phase_name(session->phase), session->role, &err);
-    if (session->phase == TR_REDIS_PHASE_SAVE && err.remedy == TR_RETRY) {
+    if ((session->phase == TR_REDIS_PHASE_SAVE || session->phase == TR_REDIS_PHASE_APPEND) &&
+        err.remedy == TR_RETRY) {
         /* The server is well and says not now: no reason to hang up. */
         TR_COVER("store_redis.save_refused");
         (void)tr_error_prefix(&err, "%s Redis %s", session->role->label, session->address);
@@ -242,6 +246,15 @@ bool tr_redis_session_on_reply(struct tr_redis_session *session, const struct tr
         break;
     case TR_REDIS_PHASE_UNLOCK:
         session->phase = TR_REDIS_PHASE_DOWN;
+        break;
+    case TR_REDIS_PHASE_PAGE:
+        tr_redis_history_page_loaded(session, reply);
+        break;
+    case TR_REDIS_PHASE_APPEND:
+        tr_redis_history_append_answered(session, reply);
+        break;
+    case TR_REDIS_PHASE_COMPARE:
+        tr_redis_history_compared(session, reply);
         break;
     case TR_REDIS_PHASE_DOWN:
     case TR_REDIS_PHASE_CONNECTING:

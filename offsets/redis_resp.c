@@ -69,6 +69,8 @@ static enum tr_redis_kind kind_of(int type)
         return TR_REDIS_INTEGER;
     case REDIS_REPLY_STRING:
         return TR_REDIS_TEXT;
+    case REDIS_REPLY_ARRAY:
+        return TR_REDIS_ARRAY;
     default: /* a library's number, not an enum of ours */
         return TR_REDIS_OTHER;
     }
@@ -95,7 +97,38 @@ enum tr_code tr_redis_resp_take(struct tr_redis_resp *resp, struct tr_redis_repl
                           reply->kind == TR_REDIS_TEXT
                       ? tr_span_of(resp->reply->str, (size_t)resp->reply->len)
                       : (struct tr_span){0};
+    reply->element_count = reply->kind == TR_REDIS_ARRAY ? (uint32_t)resp->reply->elements : 0;
+    reply->elements = resp->reply;
     return TR_OK;
+}
+
+bool tr_redis_reply_entry(const struct tr_redis_reply *reply, uint32_t index, struct tr_span name,
+                          struct tr_span *id, struct tr_span *value)
+{
+    const redisReply *const array = reply->elements;
+
+    TR_ASSERT(reply->kind == TR_REDIS_ARRAY && index < reply->element_count);
+    const redisReply *const entry = array->element[index];
+
+    if (entry->type != REDIS_REPLY_ARRAY || entry->elements != 2 ||
+        entry->element[0]->type != REDIS_REPLY_STRING ||
+        entry->element[1]->type != REDIS_REPLY_ARRAY) {
+        return false;
+    }
+    const redisReply *const fields = entry->element[1];
+
+    *id = tr_span_of(entry->element[0]->str, (size_t)entry->element[0]->len);
+    *value = (struct tr_span){0};
+    for (size_t i = 0; i + 1 < fields->elements; i += 2) {
+        const redisReply *const field = fields->element[i];
+
+        if (field->type == REDIS_REPLY_STRING &&
+            fields->element[i + 1]->type == REDIS_REPLY_STRING &&
+            tr_span_equals(tr_span_of(field->str, (size_t)field->len), name)) {
+            *value = tr_span_of(fields->element[i + 1]->str, (size_t)fields->element[i + 1]->len);
+        }
+    }
+    return true;
 }
 
 size_t tr_redis_command_format(const struct tr_span *words, uint32_t count, char **command)

@@ -165,10 +165,10 @@ void tr_redis_session_ask_lock(struct tr_redis_session *session)
 static void ask_save(struct tr_redis_session *session)
 {
     TR_REDIS_ASK(session, TR_REDIS_PHASE_SAVE, TR_WORD("EVAL"), TR_WORD(save_script), TR_WORD("3"),
-                 TR_WORD(session->key), TR_WORD(session->identity_key),
-                 TR_WORD(session->lock_key), TR_WORD(session->lock_value),
-                 tr_file_text_span(&session->field), tr_file_text_span(&session->known),
-                 session->save_value, session->save_identity, TR_WORD(lock_ms_text));
+                 TR_WORD(session->key), TR_WORD(session->identity_key), TR_WORD(session->lock_key),
+                 TR_WORD(session->lock_value), tr_file_text_span(&session->field),
+                 tr_file_text_span(&session->known), session->save_value, session->save_identity,
+                 TR_WORD(lock_ms_text));
 }
 
 static void ask_look(struct tr_redis_session *session)
@@ -177,8 +177,8 @@ static void ask_look(struct tr_redis_session *session)
 
     (void)snprintf(nobodys_key, sizeof(nobodys_key), "%s:look", session->identity_key);
     TR_REDIS_ASK(session, TR_REDIS_PHASE_LOOK, TR_WORD("EVAL"), TR_WORD(look_script), TR_WORD("4"),
-                 TR_WORD(session->key), TR_WORD(session->identity_key),
-                 TR_WORD(session->lock_key), TR_WORD(nobodys_key), TR_WORD("tailrace:look"));
+                 TR_WORD(session->key), TR_WORD(session->identity_key), TR_WORD(session->lock_key),
+                 TR_WORD(nobodys_key), TR_WORD("tailrace:look"));
 }
 
 void tr_redis_session_ask_wait(struct tr_redis_session *session)
@@ -248,6 +248,10 @@ static bool run_phase(struct tr_redis_session *session)
             ask_save(session);
         } else if (session->command == TR_REDIS_COMMAND_LOOK) {
             ask_look(session);
+        } else if (session->command == TR_REDIS_COMMAND_LOAD_HISTORY) {
+            tr_redis_history_ask_page(session);
+        } else if (session->command == TR_REDIS_COMMAND_APPEND) {
+            tr_redis_history_ask_append(session);
         } else if (!session->options.read_only && session->now_ns >= session->renew_ns) {
             TR_REDIS_ASK(session, TR_REDIS_PHASE_RENEW, TR_WORD("EVAL"), TR_WORD(renew_script),
                          TR_WORD("1"), TR_WORD(session->lock_key), TR_WORD(session->lock_value),
@@ -267,6 +271,9 @@ static bool run_phase(struct tr_redis_session *session)
     case TR_REDIS_PHASE_WAIT:
     case TR_REDIS_PHASE_RENEW:
     case TR_REDIS_PHASE_UNLOCK:
+    case TR_REDIS_PHASE_PAGE:
+    case TR_REDIS_PHASE_APPEND:
+    case TR_REDIS_PHASE_COMPARE:
         return tr_redis_link_take_reply(session->link, &reply) &&
                tr_redis_session_on_reply(session, &reply);
     }
@@ -336,6 +343,9 @@ static int64_t next_moment(const struct tr_redis_session *session)
     case TR_REDIS_PHASE_WAIT:
     case TR_REDIS_PHASE_RENEW:
     case TR_REDIS_PHASE_UNLOCK:
+    case TR_REDIS_PHASE_PAGE:
+    case TR_REDIS_PHASE_APPEND:
+    case TR_REDIS_PHASE_COMPARE:
         break;
     }
     return INT64_MAX;

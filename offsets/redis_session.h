@@ -3,14 +3,16 @@
  * The session of the Redis store: connects, logs in, holds the lock, runs one command at a time, all from `run`.
  *
  *   DOWN -> CONNECTING -> AUTH -> SELECT -> LOCK -> READY -> LOAD_* | SAVE -> WAIT | RENEW -> READY
+ *                                      \-> READY -> PAGE ... | APPEND (-> COMPARE) ... -> WAIT -> READY
  *
- * Inside offsets/ only: store_redis.c is the port over it.
+ * Inside offsets/ only: store_redis.c and history_redis.c are the ports over it.
  * @thread the reactor's
  */
 #ifndef TR_OFFSETS_REDIS_SESSION_H
 #define TR_OFFSETS_REDIS_SESSION_H
 
 #include "offsets/file_replace.h"
+#include "offsets/history_store.h"
 #include "offsets/redis_error.h"
 #include "offsets/redis_link.h"
 #include "offsets/store_redis.h"
@@ -21,7 +23,9 @@ enum tr_redis_command {
     TR_REDIS_COMMAND_NONE = 0,
     TR_REDIS_COMMAND_LOAD,
     TR_REDIS_COMMAND_SAVE,
-    TR_REDIS_COMMAND_LOOK
+    TR_REDIS_COMMAND_LOOK,
+    TR_REDIS_COMMAND_LOAD_HISTORY,
+    TR_REDIS_COMMAND_APPEND
 };
 
 /* What the session is doing; the ones from AUTH to UNLOCK wait for the reply to one command. */
@@ -42,6 +46,25 @@ enum tr_redis_phase {
     TR_REDIS_PHASE_WAIT,
     TR_REDIS_PHASE_RENEW,
     TR_REDIS_PHASE_UNLOCK,
+    TR_REDIS_PHASE_PAGE,
+    TR_REDIS_PHASE_APPEND,
+    TR_REDIS_PHASE_COMPARE,
+};
+
+#define TR_REDIS_ENTRY_ID_BYTES_MAX 48 /* two numbers of 64 bits and a dash */
+
+/* Of the schema history's stream. */
+struct tr_redis_history {
+    tr_history_on_document *on_document; /* of the load */
+    void *document_self;
+    uint32_t page_count;                       /* entries asked for at once */
+    char last_id[TR_REDIS_ENTRY_ID_BYTES_MAX]; /* of the last entry that we know; empty: none */
+    bool
+        is_broken_off; /* the load failed for a passing reason: the next one goes on behind last_id */
+    const struct tr_span *documents; /* of the append; borrowed until it is done */
+    uint32_t count;
+    uint32_t stored_count; /* of them; kept when the append fails */
+    uint32_t sent_count;   /* of them, behind the stored ones, by the script under way */
 };
 
 struct tr_redis_session {
@@ -77,6 +100,7 @@ struct tr_redis_session {
     struct tr_file_text known;            /* the offset as it was loaded */
     struct tr_file_text identity;         /* likewise */
     char holder[TR_REDIS_NAME_BYTES_MAX]; /* of the last look */
+    struct tr_redis_history history;
 };
 
 /* A session that is to connect with its first command; the options' texts are borrowed. `role` is static. Errors:
@@ -118,6 +142,18 @@ void tr_redis_session_ask(struct tr_redis_session *session, enum tr_redis_phase 
 void tr_redis_session_ask_select(struct tr_redis_session *session);
 void tr_redis_session_ask_lock(struct tr_redis_session *session);
 void tr_redis_session_ask_wait(struct tr_redis_session *session);
+
+/* --- redis_history.c: the stream --- */
+
+void tr_redis_history_ask_page(struct tr_redis_session *session);
+/* The next documents of the append, or its end. */
+void tr_redis_history_ask_append(struct tr_redis_session *session);
+void tr_redis_history_page_loaded(struct tr_redis_session *session,
+                                  const struct tr_redis_reply *reply);
+void tr_redis_history_append_answered(struct tr_redis_session *session,
+                                      const struct tr_redis_reply *reply);
+void tr_redis_history_compared(struct tr_redis_session *session,
+                               const struct tr_redis_reply *reply);
 
 #define TR_WORD(text) tr_span_of_text(text)
 #define TR_REDIS_ASK(session, phase, ...)                                                          \

@@ -1,14 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/unit/redis_server.h"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "offsets/redis_resp.h"
 
 #define ARGUMENTS_MAX 40
 
@@ -89,4 +95,65 @@ void redis_server_kill(struct redis_server *server)
 void redis_server_freeze(const struct redis_server *server, bool stop)
 {
     (void)kill(server->pid, stop ? SIGSTOP : SIGCONT);
+}
+
+/* Connected, or -1 when it does not answer within five seconds. */
+static int connect_to(int port)
+{
+    const struct sockaddr_in address = {.sin_family = AF_INET,
+                                        .sin_port = htons((uint16_t)port),
+                                        .sin_addr = {htonl(INADDR_LOOPBACK)}};
+
+    for (int i = 0; i < 500; i++) {
+        const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+        if (fd == -1 || connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0) {
+            return fd;
+        }
+        (void)close(fd);
+        (void)poll(NULL, 0, 10); /* it needs a moment to start */
+    }
+    return -1;
+}
+
+const char *redis_server_ask(const struct redis_server *server, const char *const *words)
+{
+    static char answer[4096];
+    struct tr_redis_resp *resp = tr_redis_resp_open();
+    struct tr_redis_reply reply = {0};
+    struct tr_span spans[TR_REDIS_WORDS_MAX];
+    struct tr_error err;
+    char *command;
+    char bytes[4096];
+    bool is_there = false;
+    uint32_t count = 0;
+    const int fd = connect_to(server->port);
+
+    for (; words[count] != NULL && count < TR_REDIS_WORDS_MAX; count++) {
+        spans[count] = tr_span_of_text(words[count]);
+    }
+    const size_t command_bytes = tr_redis_command_format(spans, count, &command);
+    if (fd == -1 || send(fd, command, command_bytes, MSG_NOSIGNAL) != (ssize_t)command_bytes) {
+        abort();
+    }
+    tr_redis_command_free(command);
+    while (!is_there) {
+        const ssize_t got = recv(fd, bytes, sizeof(bytes), 0);
+
+        if (got <= 0 || tr_redis_resp_feed(resp, tr_span_of(bytes, (size_t)got), &err) != TR_OK ||
+            tr_redis_resp_take(resp, &reply, &is_there, &err) != TR_OK) {
+            abort();
+        }
+    }
+    if (reply.kind == TR_REDIS_INTEGER) {
+        (void)snprintf(answer, sizeof(answer), "%lld", (long long)reply.integer);
+    } else if (reply.kind == TR_REDIS_ARRAY) {
+        (void)snprintf(answer, sizeof(answer), "%u", reply.element_count);
+    } else {
+        (void)snprintf(answer, sizeof(answer), "%.*s", (int)reply.text.bytes,
+                       reply.text.bytes == 0 ? "" : (const char *)reply.text.data);
+    }
+    tr_redis_resp_close(resp);
+    (void)close(fd);
+    return answer;
 }

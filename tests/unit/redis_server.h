@@ -21,6 +21,9 @@ void redis_server_start(struct redis_server *server, int port, const char *const
 void redis_server_kill(struct redis_server *server);
 /* Stops (true) or continues its process: a server that does not answer. */
 void redis_server_freeze(const struct redis_server *server, bool stop);
+/* One command over a connection of its own, waited for; NULL ends the words. A text, status or error
+ * as it is, a number in digits, a list as the number of its elements. Borrowed until the next call. */
+const char *redis_server_ask(const struct redis_server *server, const char *const *words);
 /* Runs a program to its end; whether it ended well. */
 bool run_program(const char *const *arguments);
 
