@@ -244,14 +244,18 @@ static void add_column(struct ddl_text *text, const struct tr_column *column, ui
     ddl_text_add(text, "}");
 }
 
-/* A member of ENUM or SET as an SQL literal, where the statement's own text is not known. */
-static void add_literal(struct ddl_text *text, struct tr_span option, enum ddl_form form)
+/* A member of ENUM or SET as an SQL literal: the statement's own text where that is known. */
+static void add_literal(struct ddl_text *text, const struct tr_column *column, uint32_t option,
+                        enum ddl_form form)
 {
+    const bool has_text = column->option_texts != NULL;
+    const struct tr_span from = has_text ? column->option_texts[option] : column->options[option];
     struct ddl_text literal = {0};
+
     ddl_text_add(&literal, "'");
-    for (size_t i = 0; i < option.bytes; i++) {
-        const uint8_t c = option.data[i];
-        ddl_text_add(&literal, c == '\'' ? "'" : c == '\\' ? "\\" : "");
+    for (size_t i = 0; i < from.bytes; i++) {
+        const uint8_t c = from.data[i];
+        ddl_text_add(&literal, has_text ? "" : c == '\'' ? "'" : c == '\\' ? "\\" : "");
         ddl_text_add_span(&literal, tr_span_of(&c, 1));
     }
     ddl_text_add(&literal, "'");
@@ -270,11 +274,7 @@ static void add_options(struct ddl_text *text, const struct tr_column *column, e
     ddl_text_add(text, ",\"enumValues\":[");
     for (uint32_t i = 0; i < column->option_count; i++) {
         ddl_text_add(text, i == 0 ? "" : ",");
-        if (column->option_texts != NULL) {
-            ddl_text_add_string(text, column->option_texts[i], form);
-        } else {
-            add_literal(text, column->options[i], form);
-        }
+        add_literal(text, column, i, form);
     }
     ddl_text_add(text, "]");
 }

@@ -2,11 +2,19 @@
 /*
  * Recovery: the DDL model as it was at a position, from the stored history (contract §5.3).
  *
- * Documents come oldest first, ours or Debezium's. Those at or before the position are applied:
- * their tableChanges where they have some, else their ddl through the parser. With equal GTID sets
- * Debezium applies a document whatever its file and pos; we apply it only if it also does not lie
- * behind the position in the same file, since the statement comes again then (a swap of two tables
- * applied twice is none).
+ * Documents come oldest first, ours or Debezium's. Those at or before the position are applied: their
+ * ddl through the parser, then each of their tableChanges is compared with what the parser made of
+ * it. Where they agree (names, types, lengths, character sets, members, key) the parser's table
+ * stays, which knows more: Debezium's JSON has no collations, no generated columns, no indexes, and
+ * the type that was declared rather than the one that CONVERT TO CHARACTER SET made of it. Where they
+ * do not (the parser lacked what the session had: sql_mode, character sets, earlier statements) the
+ * table is built from the document. Defaults take no part in that comparison: the parser's are the
+ * server's.
+ *
+ * With equal GTID sets Debezium applies a document whatever its file and pos; we apply it only if it
+ * also does not lie behind the position in the same series of files, since the statement comes again
+ * then (a swap of two tables applied twice is none). Without GTIDs a server id that is not known
+ * counts as the same server.
  *
  * A document that is no JSON, of another `source`, or whose columns no table can have, is an error
  * that names its number, what is wrong and the remedy: the history was truncated, edited, or is of
@@ -31,7 +39,7 @@ struct tr_recover_options {
     struct tr_gtid_sources *sources;
     const struct tr_saved_position *until; /* borrowed; NULL: everything */
     bool skip_unparseable;                 /* schema.history.internal.skip.unparseable.ddl */
-    struct tr_ddl_model *model; /* borrowed; NULL: only checks (`tailrace history verify`) */
+    struct tr_ddl_model *model;            /* borrowed; NULL: one of its own, only to check */
 };
 
 struct tr_recover {
@@ -39,12 +47,13 @@ struct tr_recover {
     uint64_t document_count; /* seen */
     uint64_t applied_count;
     uint64_t skipped_count; /* behind the position */
+    uint64_t built_count;   /* tables built from tableChanges: the parser had them otherwise */
+    uint64_t unknown_count; /* statements without tableChanges whose effect cannot be told */
     struct {                /* newest document's position, for messages */
         char file[TR_BINLOG_NAME_BYTES_MAX + 1];
         uint64_t pos;
     } newest;
-    void *reader;              /* owns: the JSON reader */
-    struct tr_gtid_set *gtids; /* owns: a document's */
+    void *state; /* owns */
 };
 
 TR_NODISCARD enum tr_code tr_recover_open(struct tr_recover *recover,
