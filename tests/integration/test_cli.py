@@ -234,10 +234,12 @@ class Processes(WithServer):
 
     def test_startup_wait_lets_the_database_come_later(self):
         port = free_port()
+        late, options = os.path.join(self.workdir, "late"), ["--binlog-row-metadata=FULL", "--server-id=9"]
+        with servers.start_mariadb(late, free_port(), options) as server:
+            make_user(server)  # a login before there is one would be refused for good
         engine = self.engine(**{"debezium.source.database.port": str(port), "tailrace.startup.wait.ms": "60000"}).launch()
         wait_for("starting", lambda: engine.health() == "starting", process=engine.process)
-        with servers.start_mariadb(os.path.join(self.workdir, "late"), port, ["--binlog-row-metadata=FULL", "--server-id=9"]) as late:
-            make_user(late)
+        with servers.start_mariadb(late, port, options):
             engine.wait_ready()
             self.assertEqual(0, engine.stop())
 
