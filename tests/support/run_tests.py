@@ -15,7 +15,7 @@ PARTS = ["dev", "sim", "tsan", "clang", "fuzz", "integration", "quickstart"]
 QUICK_PARTS = ["dev", "sim"]
 NAMED_PARTS = ["mutants"]  # only by name, or with --nightly: they take long
 MARKS_SEEDS_MIN = 500  # fewer do not hit every mark
-JOBS = str(os.cpu_count() or 2)
+JOBS = str(len(os.sched_getaffinity(0)))
 
 
 class Tally:
