@@ -34,7 +34,8 @@ struct tr_app_tail_options {
  * Prints until the limit, the tip (--no-follow) or until the client is stopping; these are TR_OK.
  * A record is printed as its text, a tombstone (no data) as `null`. With keys a line is
  * {"partitionKey":…,"shardId":…,"sequenceNumber":…,"data":…}, data as JSON if it is an object, else
- * as a string. Aggregated records (KPL) are printed as base64 with a warning.
+ * as a string. An aggregate (KPL) is taken apart: each record in it is a line and counts for the limit; with keys it
+ * also has its subSequenceNumber.
  * Errors: those of tr_kinesis_call(); TR_ERR_SYSTEM when `out` cannot be written.
  */
 TR_NODISCARD enum tr_code tr_app_tail_run(struct tr_kinesis_client *client,
@@ -46,7 +47,7 @@ TR_NODISCARD enum tr_code tr_app_tail(const struct tr_app_kinesis_options *kines
                                       const struct tr_app_tail_options *options,
                                       struct tr_error *err);
 
-/* A time as --at takes it: 2026-01-15T12:00:00Z, with an optional fraction, or seconds since 1970.
+/* A time as --from takes it: 2026-01-15T12:00:00Z, with an optional fraction, or seconds since 1970.
  */
 bool tr_app_tail_parse_time(const char *text, int64_t *unix_ms);
 

@@ -2,12 +2,13 @@
 #include "engine/app/app_tail_print.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "engine/base64.h"
 #include "engine/json_write.h"
-#include "engine/log.h"
 #include "engine/pool.h"
+#include "stages/ship/aggregate.h"
 
 /* A record has at most 10 MiB with its key (MaxRecordSizeInKiB). */
 #define DATA_BYTES_MAX ((size_t)11 * 1024 * 1024)
@@ -44,13 +45,6 @@ bool tr_app_tail_printer_is_done(const struct tr_app_tail_printer *printer)
     return printer->options->limit > 0 && printer->printed_count >= printer->options->limit;
 }
 
-/* Whether a record is a KPL aggregate. Source: KPL, "aggregation-format.md". */
-static bool is_aggregate(struct tr_span data)
-{
-    static const uint8_t magic[] = {0xF3, 0x89, 0x9A, 0xC2};
-    return data.bytes >= sizeof(magic) && memcmp(data.data, magic, sizeof(magic)) == 0;
-}
-
 static bool looks_like_an_object(struct tr_span data)
 {
     return data.bytes >= 2 && data.data[0] == '{' && data.data[data.bytes - 1] == '}' &&
@@ -65,13 +59,18 @@ static void write_member(struct tr_json_writer *writer, const char *name, struct
     tr_json_write_text(writer, value);
 }
 
-static struct tr_span line_with_keys(struct tr_app_tail_printer *printer, struct tr_span data,
-                                     const struct tr_kinesis_record *record, const char *shard_id)
+static struct tr_span line_with_keys(struct tr_app_tail_printer *printer, struct tr_span key,
+                                     struct tr_span data)
 {
     struct tr_json_writer writer = tr_json_writer_of(printer->line, LINE_BYTES_MAX);
-    write_member(&writer, "partitionKey", record->partition_key);
-    write_member(&writer, "shardId", tr_span_of_text(shard_id));
-    write_member(&writer, "sequenceNumber", record->sequence);
+    write_member(&writer, "partitionKey", key);
+    write_member(&writer, "shardId", tr_span_of_text(printer->shard_id));
+    write_member(&writer, "sequenceNumber", printer->record->sequence);
+    if (printer->inner_count > 0) { /* as Amazon's client library numbers them */
+        char number[24];
+        (void)snprintf(number, sizeof(number), "%" PRIu64, printer->inner_count - 1);
+        write_member(&writer, "subSequenceNumber", tr_span_of_text(number));
+    }
     tr_json_write_literal(&writer, ",\"data\":");
     if (data.bytes == 0) {
         tr_json_write_literal(&writer, "null");
@@ -90,26 +89,12 @@ static bool fail(struct tr_app_tail_printer *printer, const char *what)
     return false;
 }
 
-bool tr_app_tail_print(struct tr_app_tail_printer *printer, const struct tr_kinesis_record *record,
-                       const char *shard_id)
+static bool print_line(struct tr_app_tail_printer *printer, struct tr_span key, struct tr_span data)
 {
     FILE *out = printer->options->out;
-    size_t bytes = 0;
-    if (tr_base64_decoded_bytes_max(record->data_base64.bytes) > DATA_BYTES_MAX) {
-        return fail(printer, "more than 11 MiB of data");
-    }
-    if (!tr_base64_decode(printer->data, record->data_base64, &bytes)) {
-        return fail(printer, "its data is not base64");
-    }
-    struct tr_span data = tr_span_of(printer->data, bytes);
-    if (is_aggregate(data)) {
-        TR_LOG(TR_LOG_WARN, "tail.aggregated_record", TR_TEXT("shard", shard_id),
-               TR_TEXT("printed_as", "base64: unpacking is not supported yet"));
-        data = record->data_base64;
-    }
     struct tr_span line = data.bytes > 0 ? data : tr_span_of_text("null");
     if (printer->options->with_keys) {
-        line = line_with_keys(printer, data, record, shard_id);
+        line = line_with_keys(printer, key, data);
         if (line.bytes == 0) {
             return fail(printer, "its line would be too long");
         }
@@ -121,6 +106,37 @@ bool tr_app_tail_print(struct tr_app_tail_printer *printer, const struct tr_kine
     }
     printer->printed_count++;
     return true;
+}
+
+static bool print_inner(void *self, struct tr_span key, struct tr_span data)
+{
+    struct tr_app_tail_printer *printer = self;
+    printer->inner_count++;
+    return print_line(printer, key, data) && !tr_app_tail_printer_is_done(printer);
+}
+
+bool tr_app_tail_print(struct tr_app_tail_printer *printer, const struct tr_kinesis_record *record,
+                       const char *shard_id)
+{
+    size_t bytes = 0;
+    printer->record = record;
+    printer->shard_id = shard_id;
+    printer->inner_count = 0;
+    if (tr_base64_decoded_bytes_max(record->data_base64.bytes) > DATA_BYTES_MAX) {
+        return fail(printer, "more than 11 MiB of data");
+    }
+    if (!tr_base64_decode(printer->data, record->data_base64, &bytes)) {
+        return fail(printer, "its data is not base64");
+    }
+    const struct tr_span data = tr_span_of(printer->data, bytes);
+    if (!tr_aggregate_is_whole(data)) {
+        return print_line(printer, record->partition_key, data);
+    }
+    struct tr_error err;
+    if (tr_aggregate_read(data, print_inner, printer, &err) != TR_OK) {
+        printer->err = err;
+    }
+    return printer->err.code == TR_OK;
 }
 
 enum tr_code tr_app_tail_printer_flush(struct tr_app_tail_printer *printer, struct tr_error *err)

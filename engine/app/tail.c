@@ -49,25 +49,23 @@ bool tr_app_tail_parse_time(const char *text, int64_t *unix_ms)
 static enum tr_code read_options(const struct tr_command_call *call,
                                  struct tr_app_tail_options *options, struct tr_error *err)
 {
-    const char *at = tr_command_value(call, "--at");
+    const char *from = tr_command_value(call, "--from");
     const char *limit = tr_command_value(call, "--limit");
-    const bool is_latest = tr_command_value(call, "--latest") != NULL;
     *options = (struct tr_app_tail_options){
         .stream = call->words[0],
-        .start = is_latest ? TR_ITERATOR_LATEST : TR_ITERATOR_TRIM_HORIZON,
+        .start = TR_ITERATOR_TRIM_HORIZON,
         .ends_at_tip = tr_command_value(call, "--no-follow") != NULL,
         .with_keys = tr_command_value(call, "--keys") != NULL,
         .out = stdout,
     };
-    if (at != NULL) {
-        if (is_latest) {
-            return TR_FAIL(err, TR_ERR_USAGE, TR_STOP, "tail: --latest and --at: give one of them");
-        }
-        if (!tr_app_tail_parse_time(at, &options->start_unix_ms)) {
+    if (from != NULL && strcmp(from, "latest") == 0) {
+        options->start = TR_ITERATOR_LATEST;
+    } else if (from != NULL && strcmp(from, "trim-horizon") != 0) {
+        if (!tr_app_tail_parse_time(from, &options->start_unix_ms)) {
             return TR_FAIL(err, TR_ERR_USAGE, TR_STOP,
-                           "tail --at %.100s: want a time like 2026-01-15T12:00:00Z, or seconds "
-                           "since 1970",
-                           at);
+                           "tail --from %.100s: want trim-horizon, latest, a time like "
+                           "2026-01-15T12:00:00Z, or seconds since 1970",
+                           from);
         }
         options->start = TR_ITERATOR_AT_TIMESTAMP;
     }

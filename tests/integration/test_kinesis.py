@@ -213,6 +213,21 @@ class KinesisLocal(Case):
         self.assertEqual({r["partitionKey"] for r in records}, {"k1"})
         self.assertEqual({r["shardId"] for r in records}, {r["ShardId"] for r in answer["Records"]})
 
+    def test_aggregated_records_are_taken_apart(self):
+        self.probe("create", "1", "aggregate.a")
+        # Keys k1 and k2; records (k1, one), (k1, two), (k2, nothing): as aws-kinesis-agg 4.2.8 reads them.
+        aggregate = bytes.fromhex("f3899ac20a026b310a026b321201351a0708001a036f6e651a0708001a0374776f1a06080110001a00"
+                                  "dc843005efb1f68f05d9cafde500a94b")
+        self.put("aggregate.a", ("k", "before"))
+        self.api("PutRecord", StreamName="aggregate.a", PartitionKey="a", Data=base64.b64encode(aggregate).decode())
+        self.put("aggregate.a", ("k", "after"))
+        self.assertEqual(self.tail("aggregate.a", "--no-follow"), ["before", "one", "two", "null", "after"])
+        self.assertEqual(self.tail("aggregate.a", "--limit", "2"), ["before", "one"])
+        seen = [json.loads(line) for line in self.tail("aggregate.a", "--keys", "--no-follow")]
+        self.assertEqual([(r["partitionKey"], r.get("subSequenceNumber"), r["data"]) for r in seen],
+                         [("k", None, "before"), ("k1", "0", "one"), ("k1", "1", "two"), ("k2", "2", None), ("k", None, "after")])
+        self.assertEqual(len({r["sequenceNumber"] for r in seen}), 3)
+
     def test_large_records_and_many_are_read(self):
         self.probe("create", "4", "large.a")
         sent = [("k%d" % (i % 50), json.dumps({"n": i, "text": "x" * (500_000 if i == 7 else 10)}))
@@ -228,7 +243,7 @@ class KinesisLocal(Case):
     def test_latest_prints_only_what_comes_later(self):
         self.probe("create", "2", "latest.a")
         self.put("latest.a", ("k1", "before"), ("k2", "before"))
-        follower = Follower(self, "latest.a", "--latest")
+        follower = Follower(self, "latest.a", "--from", "latest")
         self.addCleanup(follower.stop)
         line = None
         while line is None:
@@ -243,8 +258,8 @@ class KinesisLocal(Case):
         wait_until(lambda: time.time() > middle + 0.2)
         self.put("time.a", ("k", "second"))
         at = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(middle)) + ".%03dZ" % int(middle % 1 * 1000)
-        self.assertEqual(self.tail("time.a", "--at", at, "--no-follow"), ["second"])
-        self.assertEqual(self.tail("time.a", "--at", "0", "--no-follow"), ["first", "second"])
+        self.assertEqual(self.tail("time.a", "--from", at, "--no-follow"), ["second"])
+        self.assertEqual(self.tail("time.a", "--from", "0", "--no-follow"), ["first", "second"])
 
     def test_closed_shards_are_followed_to_their_children_in_order(self):
         self.probe("create", "1", "split.a")
@@ -277,8 +292,8 @@ class KinesisLocal(Case):
         self.assertIn("certificate", self.error)
 
     def test_usage_errors_name_the_argument(self):
-        for words, text in [(["a", "--limit", "0"], "--limit 0"), (["a", "--at", "noon"], "--at noon"),
-                            (["a", "--latest", "--at", "1"], "--latest and --at"), ([], "STREAM"),
+        for words, text in [(["a", "--limit", "0"], "--limit 0"), (["a", "--from", "noon"], "--from noon"),
+                            (["a", "--latest"], "--latest"), ([], "STREAM"),
                             (["a b"], '"a b"')]:
             self.tail(*words, code=EXIT["usage"])
             self.assertIn(text, self.error)
