@@ -8,6 +8,7 @@
 #include "engine/config_table.h"
 
 #define AT(field) offsetof(struct tr_config, field)
+#define PLACEHOLDER_DIGITS_MAX 2048 /* what a plan of a table takes: 1024 bytes */
 
 static void problem_at(struct tr_config *config, size_t offset, const char *text)
 {
@@ -149,6 +150,22 @@ static void check_endpoint(struct tr_config *config)
     }
 }
 
+static void check_placeholder(struct tr_config *config)
+{
+    const char *text = config->unavailable_value_placeholder;
+
+    if (strncmp(text, "hex:", 4) != 0) {
+        return;
+    }
+    const size_t digits = strspn(text + 4, "0123456789abcdefABCDEF");
+    if (text[4 + digits] != '\0' || digits % 2 != 0 || digits > PLACEHOLDER_DIGITS_MAX) {
+        tr_config_problem(config, tr_config_origin_of(config, AT(unavailable_value_placeholder)),
+                          tr_config_key_of(AT(unavailable_value_placeholder)),
+                          "`%.100s`: set pairs of hex digits behind hex:, at most %d digits", text,
+                          PLACEHOLDER_DIGITS_MAX);
+    }
+}
+
 /* AWS's own variables, when the property is not set. */
 static void find_region(struct tr_config *config, bool is_needed)
 {
@@ -209,6 +226,7 @@ void tr_config_check(struct tr_config *config, enum tr_config_purpose purpose)
     check_pairs(config);
     check_topic_prefix(config);
     check_endpoint(config);
+    check_placeholder(config);
     if (purpose == TR_CONFIG_FOR_RUN || purpose == TR_CONFIG_FOR_STATE) {
         check_store(config);
     }

@@ -235,6 +235,9 @@ static void config_refuses_values_out_of_range(void **state)
     refuses("debezium.source.topic.prefix=a b", "letters, digits");
     refuses("debezium.source.skipped.operations=c,x", "set it to such a list");
     refuses("debezium.source.skipped.operations=none,c", "remove one of them");
+    refuses("debezium.source.unavailable.value.placeholder=hex:4g",
+            "placeholder: `hex:4g`: set pairs of hex digits behind hex:");
+    refuses("debezium.source.unavailable.value.placeholder=hex:414", "set pairs of hex digits");
     refuses("debezium.sink.kinesis.endpoint=localhost:4566", "begin it with http:// or https://");
     refuses("tailrace.source.tls.cert=/dev/null", "set tailrace.source.tls.cert and .key both");
     refuses("tailrace.aws.access.key.id=AKIA", "half of the credentials");
