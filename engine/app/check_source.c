@@ -124,6 +124,13 @@ static void report_need(struct tr_check *check, enum tr_server_need need, const 
         tr_check_report_ok(report, name, "binlog_format = %s", or_absent(facts->binlog_format));
         break;
     case TR_NEED_ROW_IMAGE:
+        if (strcasecmp(facts->binlog_row_image, "NOBLOB") == 0) {
+            tr_check_report_warn(report, name,
+                                 "binlog_row_image = NOBLOB: unchanged TEXT and BLOB values are "
+                                 "not in the log: they are sent as unavailable.value.placeholder; "
+                                 "to have them run SET GLOBAL binlog_row_image = 'FULL'");
+            break;
+        }
         tr_check_report_ok(report, name, "binlog_row_image = %s",
                            or_absent(facts->binlog_row_image));
         break;

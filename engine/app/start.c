@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <strings.h>
 
 #include "engine/app/settings.h"
 #include "engine/assert.h"
@@ -288,6 +289,12 @@ static enum tr_code ask_server(struct tr_start *start, struct tr_error *err)
     if (!tr_server_facts_is_known_version(&start->facts)) {
         TR_LOG(TR_LOG_WARN, "start.unknown_version", TR_TEXT("version", start->facts.version),
                TR_TEXT("known", "MySQL 5.6 to 9.7, MariaDB 10.5 to 11.8"));
+    }
+    if (strcasecmp(start->facts.binlog_row_image, "NOBLOB") == 0) {
+        TR_LOG(TR_LOG_WARN, "start.row_image",
+               TR_TEXT("binlog_row_image", start->facts.binlog_row_image),
+               TR_TEXT("means", "unchanged TEXT and BLOB values are not in the log: they are sent "
+                                "as unavailable.value.placeholder; set FULL to have them"));
     }
     return TR_OK;
 }

@@ -177,6 +177,16 @@ class Source(WithServer):
     def test_partial_row_image_is_refused(self):
         self.check_global("binlog_row_image", "MINIMAL", "FULL")
 
+    def test_row_image_without_blobs_is_a_warning(self):
+        self.server.sql("SET GLOBAL binlog_row_image = NOBLOB")
+        self.addCleanup(self.server.sql, "SET GLOBAL binlog_row_image = FULL")
+        engine = self.engine().start()
+        self.assertEqual(0, engine.stop())
+        lines = [line for line in engine.output.splitlines() if " WARN " in line]
+        self.assertEqual(1, len(lines), engine.output)
+        for word in ("start.row_image", "NOBLOB", "unavailable.value.placeholder", "FULL"):
+            self.assertIn(word, lines[0])
+
     def test_missing_grant_is_named_with_the_statement(self):
         make_user(self.server, "weak", PASSWORD, "SELECT")
         self.check_start(SOURCE_AUTH, "GRANT REPLICATION SLAVE", "weak", **{"debezium.source.database.user": "weak"})
