@@ -79,7 +79,7 @@ size_t tr_position_write_json(const struct tr_saved_position *position, char *ou
     if (position->gtids != NULL && !tr_gtid_set_is_empty(position->gtids)) {
         write_gtids(&json, position->gtids);
     }
-    if (position->snapshot) {
+    if (position->point.snapshot) {
         tr_json_write_literal(&json, ",\"snapshot\":\"INITIAL\"");
     }
     if (point->row_count != 0) {
@@ -149,7 +149,7 @@ enum tr_code tr_position_parse_json(struct tr_saved_position *position,
                        seen.file ? "pos" : "file");
     }
     if (seen.snapshot_completed) {
-        position->snapshot = false;
+        position->point.snapshot = false;
     }
     return TR_OK;
 }
@@ -183,14 +183,14 @@ static bool read_truth(struct tr_json_reader *reader)
 static void parse_snapshot(struct tr_saved_position *position, struct tr_json_reader *reader)
 {
     if (tr_json_type(reader) != TR_JSON_TYPE_STRING) {
-        position->snapshot = read_truth(reader);
+        position->point.snapshot = read_truth(reader);
         return;
     }
     const struct tr_span kind = tr_json_get_text(reader);
 
     position->incremental_snapshot =
         position->incremental_snapshot || is_named(kind, "INCREMENTAL");
-    position->snapshot = !is_named(kind, "INCREMENTAL") && !is_named(kind, "false");
+    position->point.snapshot = !is_named(kind, "INCREMENTAL") && !is_named(kind, "false");
 }
 
 static bool parse_file(struct tr_log_point *point, struct tr_json_reader *reader,

@@ -26,13 +26,13 @@ struct tr_log_point {
     uint64_t row_count;   /* rows done of the next (split) or last event; 0 = none */
     int64_t ts_sec;       /* source time; 0 = unknown, left out */
     uint32_t server_id;   /* of the event; 0 = unknown, left out */
+    bool snapshot;        /* an unfinished initial snapshot (Debezium's "snapshot" member) */
 };
 
 /* What the store holds; text members are owned by whoever owns the struct. */
 struct tr_saved_position {
     struct tr_log_point point;
     struct tr_gtid_set *gtids; /* NULL or empty: no `gtids` member */
-    bool snapshot;             /* an unfinished initial snapshot (Debezium's "snapshot" member) */
     bool
         incremental_snapshot; /* parsed only: an unfinished incremental one, whose progress we do not keep */
 };

@@ -315,7 +315,6 @@ enum tr_code tr_watermark_position(const struct tr_watermark *watermark, bool is
     const struct mark *mark = takes_record ? &safe->record : &safe->end;
 
     position->point = mark->point;
-    position->snapshot = false;
     position->incremental_snapshot = false;
     *link_epoch = mark->link_epoch;
     if (tr_gtid_set_copy(position->gtids, watermark->base, err) != TR_OK) {

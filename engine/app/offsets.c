@@ -177,7 +177,7 @@ static enum tr_code set(struct session *session, struct tr_error *err)
     }
     /* A point between transactions; what the last event was is not known. */
     struct tr_saved_position *position = &session->position;
-    position->snapshot = false;
+    position->point.snapshot = false;
     position->point.event_count = 0;
     position->point.row_count = 0;
     position->point.ts_sec = 0;

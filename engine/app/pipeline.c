@@ -53,6 +53,10 @@ static bool make_sequencer(struct tr_pipeline *pipeline, struct tr_error *err)
     sequencer.manifest = &pipeline->sequencer_manifest;
     sequencer.units = &pipeline->collector_units;
     sequencer.collector_bell = tr_pipeline_bell(pipeline->place.spine);
+    if (options->historian.store != NULL) {
+        sequencer.history = &pipeline->sequencer_history;
+        sequencer.history_bell = tr_pipeline_bell(pipeline->place.service);
+    }
     sequencer.decoder_count = options->decoder_count;
     for (uint32_t d = 0; d < options->decoder_count; d++) {
         sequencer.decoders[d].units = &pipeline->sequencer_decoder[d];
@@ -215,6 +219,9 @@ static bool make_coordinator(struct tr_pipeline *pipeline, struct tr_error *err)
     for (uint32_t s = 0; s < options->shipper_count; s++) {
         coordinator.acked_seq[s] = &pipeline->progress.shippers[s].acked_seq;
     }
+    if (options->historian.store != NULL) { /* one more that has to be through with a unit */
+        coordinator.acked_seq[coordinator.shipper_count++] = &pipeline->progress.history_seq;
+    }
     coordinator.sequenced_seq = &pipeline->progress.sequenced_seq;
     coordinator.safe_seq = &pipeline->progress.safe_seq;
     coordinator.safe_log_bytes = &pipeline->progress.safe_log_bytes;
@@ -228,6 +235,24 @@ static bool make_coordinator(struct tr_pipeline *pipeline, struct tr_error *err)
     tr_pipeline_add_actor(pipeline, pipeline->place.service, &pipeline->coordinator.actor,
                           TR_PIPELINE_ONLY_ONE);
     return true;
+}
+
+static void make_historian(struct tr_pipeline *pipeline)
+{
+    struct tr_historian_options historian = pipeline->options.historian;
+
+    if (historian.store == NULL) {
+        return;
+    }
+    historian.entries = &pipeline->sequencer_history;
+    historian.sequenced_seq = &pipeline->progress.sequenced_seq;
+    historian.history_seq = &pipeline->progress.history_seq;
+    historian.coordinator_bell = tr_pipeline_bell(pipeline->place.service);
+    historian.fault = pipeline->options.fault;
+    historian.metrics = tr_metrics_add_block(pipeline->options.metrics, "historian");
+    tr_historian_init(&pipeline->historian, &historian);
+    tr_pipeline_add_actor(pipeline, pipeline->place.service, &pipeline->historian.actor,
+                          TR_PIPELINE_ONLY_ONE);
 }
 
 /* --- the whole ----------------------------------------------------------------------------------
@@ -250,6 +275,7 @@ static bool make_actors(struct tr_pipeline *pipeline, struct tr_error *err)
             return false;
         }
     }
+    make_historian(pipeline);
     return make_coordinator(pipeline, err);
 }
 
@@ -286,6 +312,7 @@ void tr_pipeline_deinit(struct tr_pipeline *pipeline)
         tr_ring_deinit(&pipeline->shipper_collector[s]);
     }
     tr_coordinator_deinit(&pipeline->coordinator);
+    tr_historian_deinit(&pipeline->historian);
     for (uint32_t d = 0; d < TR_DECODERS_MAX; d++) {
         tr_decoder_deinit(&pipeline->decoders[d]);
         tr_ring_deinit(&pipeline->sequencer_decoder[d]);
@@ -308,6 +335,7 @@ void tr_pipeline_deinit(struct tr_pipeline *pipeline)
     tr_ring_deinit(&pipeline->sequencer_manifest);
     tr_ring_deinit(&pipeline->collector_units);
     tr_ring_deinit(&pipeline->collector_positions);
+    tr_ring_deinit(&pipeline->sequencer_history);
     /* As if never made: a failed init comes here, and its caller's own clean-up again. */
     memset(pipeline, 0, sizeof(*pipeline));
 }
@@ -367,6 +395,11 @@ bool tr_pipeline_is_drained(const struct tr_pipeline *pipeline)
         /* Acquire, pairs with the shipper's release. */
         is_acked = atomic_load_explicit(&progress->shippers[s].acked_seq, memory_order_acquire) >=
                    routed_seq;
+    }
+    if (pipeline->options.historian.store != NULL) {
+        /* Acquire, pairs with the historian's release. */
+        is_acked = is_acked &&
+                   atomic_load_explicit(&progress->history_seq, memory_order_acquire) >= routed_seq;
     }
     return is_acked;
 }

@@ -24,6 +24,7 @@
 #include "engine/reactor.h"
 #include "engine/ring.h"
 #include "offsets/coordinator.h"
+#include "offsets/historian.h"
 #include "offsets/store.h"
 #include "stages/collect/collector.h"
 #include "stages/decode/decoder.h"
@@ -67,6 +68,7 @@ struct tr_pipeline_options {
     struct tr_decoder_options decoder;
     struct tr_shipper_options shipper;
     struct tr_coordinator_options coordinator; /* store NULL: no coordinator (decode) */
+    struct tr_historian_options historian;     /* store NULL: there is no schema history */
 
     tr_open_transport *open_transport;
     void *open_transport_self;
@@ -79,7 +81,7 @@ struct tr_pipeline_options {
 
 #define TR_PIPELINE_NAME_BYTES 24
 #define TR_PIPELINE_RUNNERS_MAX (TR_DECODERS_MAX + TR_SHIPPERS_MAX + 3)
-#define TR_PIPELINE_ACTORS_MAX (TR_DECODERS_MAX + TR_SHIPPERS_MAX + 6)
+#define TR_PIPELINE_ACTORS_MAX (TR_DECODERS_MAX + TR_SHIPPERS_MAX + 7)
 
 _Static_assert(TR_PIPELINE_ACTORS_MAX <= TR_RUNNER_ACTORS_MAX, "all of them may share a thread");
 _Static_assert(TR_PIPELINE_RUNNERS_MAX <= TR_METRICS_RUNNERS_MAX, "each has its metrics");
@@ -99,6 +101,7 @@ struct tr_pipeline {
     struct tr_ring sequencer_manifest;
     struct tr_ring collector_units;
     struct tr_ring collector_positions;
+    struct tr_ring sequencer_history;
     struct tr_ring sequencer_decoder[TR_DECODERS_MAX];
     struct tr_ring decoder_collector[TR_DECODERS_MAX];
     struct tr_ring collector_decoder[TR_DECODERS_MAX];
@@ -117,6 +120,7 @@ struct tr_pipeline {
     struct tr_transport transports[TR_SHIPPERS_MAX];
     struct tr_shipper *shippers[TR_SHIPPERS_MAX];
     struct tr_coordinator coordinator;
+    struct tr_historian historian;
 
     struct tr_actor actors[TR_PIPELINE_ACTORS_MAX];
     char actor_names[TR_PIPELINE_ACTORS_MAX][TR_PIPELINE_NAME_BYTES];
@@ -131,7 +135,7 @@ struct tr_pipeline {
         struct tr_runner *spine; /* sequencer, inflate, collector */
         struct tr_runner *decoder[TR_DECODERS_MAX];
         struct tr_runner *shipper[TR_SHIPPERS_MAX];
-        struct tr_runner *service; /* coordinator */
+        struct tr_runner *service; /* coordinator, historian */
     } place;
     bool started;
 };

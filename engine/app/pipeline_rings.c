@@ -33,7 +33,10 @@ static bool make_shared_rings(struct tr_pipeline *pipeline, struct tr_error *err
                      sizeof(struct tr_manifest_entry), err) &&
            make_ring(pipeline, &pipeline->collector_units, units, pointer, err) &&
            make_ring(pipeline, &pipeline->collector_positions, POSITIONS_SLOTS,
-                     sizeof(struct tr_unit_position), err);
+                     sizeof(struct tr_unit_position), err) &&
+           (options->historian.store == NULL ||
+            make_ring(pipeline, &pipeline->sequencer_history, TR_HISTORY_RING_SLOTS,
+                      sizeof(struct tr_history_entry), err));
 }
 
 static bool make_decoder_rings(struct tr_pipeline *pipeline, uint32_t d, struct tr_error *err)

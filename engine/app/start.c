@@ -229,7 +229,7 @@ static enum tr_code begin_stored(struct tr_start *start, struct tr_span identity
     struct table_load load;
     const bool has_stored = identity_text.bytes > 0;
 
-    if (start->position.snapshot) {
+    if (start->position.point.snapshot) {
         return TR_FAIL(err, TR_ERR_STATE, TR_STOP,
                        "stored offset: a snapshot was not finished; let Debezium finish it, or "
                        "delete the offset to begin at the "

@@ -210,8 +210,7 @@ static bool is_due(const struct tr_saved_position *recorded, const struct tr_sav
         if (!tr_gtid_set_contains_set(recorded->gtids, until->gtids)) {
             return true;
         }
-        return (recorded->snapshot || !until->snapshot) && order <= 0 &&
-               a->event_count <= b->event_count;
+        return (a->snapshot || !b->snapshot) && order <= 0 && a->event_count <= b->event_count;
     }
     if (a->server_id != b->server_id && a->server_id != 0 && b->server_id != 0) {
         return a->ts_sec <= b->ts_sec;

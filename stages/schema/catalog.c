@@ -98,7 +98,7 @@ static uint64_t hash_names(struct tr_span database, struct tr_span name)
     return hash;
 }
 
-static bool is_same_name(struct tr_span a, struct tr_span b, bool fold)
+bool catalog_is_same_name(struct tr_span a, struct tr_span b, bool fold)
 {
     if (!fold || a.bytes != b.bytes) {
         return tr_span_equals(a, b);
@@ -119,8 +119,8 @@ struct catalog_table *catalog_table_find(const struct tr_catalog *catalog, struc
 
     while (table != NULL &&
            !(table->hash == hash &&
-             is_same_name(table->database, database, catalog->options.fold_names) &&
-             is_same_name(table->name, name, catalog->options.fold_names))) {
+             catalog_is_same_name(table->database, database, catalog->options.fold_names) &&
+             catalog_is_same_name(table->name, name, catalog->options.fold_names))) {
         table = table->next;
     }
     return table;
@@ -186,13 +186,48 @@ enum tr_code tr_catalog_add_model(struct tr_catalog *catalog, struct tr_table *m
         tr_table_close(model);
         return TR_OK;
     }
-    const enum tr_code code = catalog_take(catalog, tr_table_memory_bytes(model), err);
+    const uint64_t bytes = tr_table_memory_bytes(model);
+    const enum tr_code code = catalog_take(catalog, bytes, err);
     if (code != TR_OK) {
         tr_table_close(model);
         return code;
     }
     table->model = model;
+    table->model_bytes = bytes;
     return TR_OK;
+}
+
+enum tr_code tr_catalog_set_model(struct tr_catalog *catalog, struct tr_span database,
+                                  struct tr_span name, struct tr_table *model, struct tr_error *err)
+{
+    struct catalog_table *table = model == NULL
+                                      ? catalog_table_find(catalog, database, name)
+                                      : catalog_table_intern(catalog, database, name, err);
+    if (table == NULL) {
+        return model == NULL ? TR_OK : err->code;
+    }
+    if (!table->is_captured) {
+        return TR_OK;
+    }
+    catalog_version_retire(catalog, table);
+    catalog->bytes -= table->model_bytes;
+    table->model_bytes = 0; /* statements' tables count against the bound of their own model */
+    tr_table_close(table->model);
+    table->model = model == NULL ? NULL : tr_table_hold(model);
+    table->model_is_void = false;
+    return TR_OK;
+}
+
+enum tr_code tr_catalog_is_captured(struct tr_catalog *catalog, struct tr_span database,
+                                    struct tr_span name, bool *captured, struct tr_error *err)
+{
+    const struct catalog_table *table = catalog_table_find(catalog, database, name);
+
+    if (table != NULL) {
+        *captured = table->is_captured;
+        return TR_OK;
+    }
+    return tr_filter_match(catalog->options.filter, database, name, captured, err);
 }
 
 /* The id's slot: taken by it, or the free one where it belongs. */

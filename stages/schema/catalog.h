@@ -7,11 +7,11 @@
  *   rows event --find--> version, pinned by the unit that carries the rows
  *
  * A map whose bytes equal those of the table's current version is recognised by memcmp; only a new
- * one is parsed. Where a version comes from: FULL metadata in the log wins; the model loaded at
- * start (information_schema) keeps its extras (defaults, type texts, a key made of a unique index)
- * as long as the log does not contradict it. Without FULL metadata the model must fit the wire,
- * else the engine stops with table, column and remedy. A replaced version is freed once the last
- * unit that pinned it was routed.
+ * one is parsed. Where a version comes from: the model that statements made (stages/ddl) as long as
+ * the log does not contradict it, for it has what no map has (defaults, type texts, a key made of a
+ * unique index); where it does, FULL metadata in the log wins. Without FULL metadata the model must
+ * fit the wire, else the engine stops with table, column and remedy. A replaced version is freed
+ * once the last unit that pinned it was routed.
  *
  * Bounded by `bytes_max`. Allocates when a table or version is new, never per event.
  * @thread the sequencer (the application before start)
@@ -74,6 +74,28 @@ void tr_catalog_close(struct tr_catalog *catalog);
  */
 TR_NODISCARD enum tr_code tr_catalog_add_model(struct tr_catalog *catalog, struct tr_table *table,
                                                struct tr_error *err);
+
+/*
+ * From now on the table is `model`, of which the catalog takes a share; NULL: nothing is known of
+ * it any more. What a statement made of it; units keep the versions that they have. Nothing when the
+ * table is not captured. Errors: TR_ERR_MEMORY_LIMIT, TR_ERR_SYSTEM, those of the filter.
+ */
+TR_NODISCARD enum tr_code tr_catalog_set_model(struct tr_catalog *catalog, struct tr_span database,
+                                               struct tr_span name, struct tr_table *model,
+                                               struct tr_error *err);
+
+/* Nothing is known any more of any table of that database. */
+void tr_catalog_forget_database(struct tr_catalog *catalog, struct tr_span database);
+
+/* Whether the table is captured. Errors: as above. */
+TR_NODISCARD enum tr_code tr_catalog_is_captured(struct tr_catalog *catalog,
+                                                 struct tr_span database, struct tr_span name,
+                                                 bool *captured, struct tr_error *err);
+
+/* Whether the next map of the table will describe its columns by itself (FULL metadata), as far as
+ * can be told. */
+bool tr_catalog_log_describes(const struct tr_catalog *catalog, struct tr_span database,
+                              struct tr_span name);
 
 /*
  * Takes a TABLE_MAP (the event behind its header, without checksum): from now on its table id

@@ -30,7 +30,8 @@ struct catalog_table {
     struct catalog_table *next; /* in its bucket */
     struct tr_span database;    /* into `names` */
     struct tr_span name;
-    struct tr_table *model;          /* owns until the catalog ends; NULL = none was loaded */
+    struct tr_table *model;          /* a share; NULL = none is known */
+    uint64_t model_bytes;            /* of the bound, for the model */
     struct catalog_version *current; /* owns; NULL = none yet, or dropped by DDL */
     struct catalog_version *text;    /* owns; how rows of the snapshot are read; NULL = none */
     uint64_t hash;
@@ -61,6 +62,8 @@ struct tr_catalog {
     struct catalog_table *text_table; /* the one that has a `text`; NULL = none */
 };
 
+/* Whether two names are equal; `fold`: ASCII letters in any case. */
+bool catalog_is_same_name(struct tr_span a, struct tr_span b, bool fold);
 /* The table of that name, made if new. NULL with err. */
 struct catalog_table *catalog_table_intern(struct tr_catalog *catalog, struct tr_span database,
                                            struct tr_span name, struct tr_error *err);

@@ -181,12 +181,21 @@ static void forget_table(struct tr_catalog *catalog, struct catalog_table *table
     table->model_is_void = true;
 }
 
-static void forget_database(struct tr_catalog *catalog, struct tr_span database)
+bool tr_catalog_log_describes(const struct tr_catalog *catalog, struct tr_span database,
+                              struct tr_span name)
+{
+    const struct catalog_table *table = catalog_table_find(catalog, database, name);
+
+    return table != NULL ? log_describes(catalog, table)
+                         : catalog->options.lenient || catalog->options.metadata_is_full;
+}
+
+void tr_catalog_forget_database(struct tr_catalog *catalog, struct tr_span database)
 {
     for (uint32_t i = 0; i < CATALOG_BUCKETS; i++) {
         for (struct catalog_table *table = catalog->buckets[i]; table != NULL;
              table = table->next) {
-            if (tr_span_equals(table->database, database)) {
+            if (catalog_is_same_name(table->database, database, catalog->options.fold_names)) {
                 forget_table(catalog, table);
             }
         }
@@ -200,7 +209,7 @@ enum tr_code tr_catalog_apply(struct tr_catalog *catalog, enum tr_table_change c
     struct catalog_table *table;
 
     if (change == TR_CHANGE_DROP_DATABASE) {
-        forget_database(catalog, database);
+        tr_catalog_forget_database(catalog, database);
         return TR_OK;
     }
     if (name.bytes == 0 || name.bytes > TR_CATALOG_NAME_BYTES_MAX ||

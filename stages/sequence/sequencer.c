@@ -5,6 +5,7 @@
 
 #include "engine/assert.h"
 #include "engine/cover.h"
+#include "offsets/historian.h"
 #include "stages/sequence/inflate.h"
 #include "stages/sequence/sequencer_parts.h"
 
@@ -23,7 +24,10 @@ enum tr_code tr_sequencer_init(struct tr_sequencer *sequencer,
     TR_ASSERT(options->decoder_count >= 1);
     TR_ASSERT(options->decoder_count <= TR_DECODERS_MAX);
     TR_ASSERT(options->unit_count >= 2);
-    *sequencer = (struct tr_sequencer){.options = *options, .next_seq = 1, .resume_due = true};
+    *sequencer = (struct tr_sequencer){.options = *options,
+                                       .next_seq = 1,
+                                       .resume_due = true,
+                                       .in_snapshot = options->begins_with_snapshot};
     if (options->output_ratio_q8 == 0) {
         sequencer->options.output_ratio_q8 = OUTPUT_RATIO_Q8_DEFAULT;
     }
@@ -62,6 +66,7 @@ enum tr_code tr_sequencer_init(struct tr_sequencer *sequencer,
 
 void tr_sequencer_deinit(struct tr_sequencer *sequencer)
 {
+    seq_prepared_collect(sequencer, UINT64_MAX);
     tr_gtid_set_close(sequencer->executed);
     tr_gtid_set_close(sequencer->resume_gtids);
     tr_pool_deinit(&sequencer->pool);
@@ -115,6 +120,7 @@ static uint32_t take_units_home(struct tr_sequencer *sequencer)
     if (routed_seq != sequencer->collected_seq) {
         sequencer->collected_seq = routed_seq;
         tr_catalog_collect(sequencer->options.catalog, routed_seq);
+        seq_prepared_collect(sequencer, routed_seq);
     }
     return work;
 }
@@ -221,7 +227,10 @@ uint32_t tr_sequencer_step(void *self, int64_t now_ns)
 bool tr_sequencer_has_work(void *self)
 {
     struct tr_sequencer *sequencer = self;
-    const bool can_open = sequencer->unit != NULL || sequencer->pool.free_count > 0;
+    const bool can_open = (sequencer->unit != NULL || sequencer->pool.free_count > 0) &&
+                          (sequencer->history_wanted == 0 ||
+                           TR_HISTORY_RING_SLOTS - tr_ring_depth(sequencer->options.history) >=
+                               sequencer->history_wanted);
 
     if (sequencer->resume_due || !tr_ring_is_empty(sequencer->options.units)) {
         return true;

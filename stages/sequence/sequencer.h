@@ -38,6 +38,8 @@
 #include "offsets/gtid.h"
 #include "offsets/position.h"
 #include "stages/chunk.h"
+#include "stages/ddl/publish.h"
+#include "stages/prepared.h"
 #include "stages/progress.h"
 #include "stages/schema/catalog.h"
 #include "stages/sequence/ddl_scan.h"
@@ -60,6 +62,18 @@ struct tr_sequencer_options {
     const struct tr_gtid_set
         *start_gtids; /* executed before `start`; copied; NULL: by file and pos, GTIDs untold */
     struct tr_catalog *catalog;
+    struct tr_ddl_model *model; /* what statements make of the tables; NULL: they are only looked
+                                   at, and stop where they change a table that the log does not
+                                   describe */
+    const struct tr_ddl_publisher *publisher; /* NULL: statements leave nothing behind */
+    struct tr_ring *history; /* struct tr_history_entry, to the historian: TR_HISTORY_RING_SLOTS;
+                                NULL: there is none */
+    struct tr_doorbell *history_bell;
+    bool begins_with_snapshot; /* its events come before the log's; `start` is its cut */
+    bool skips_unparseable;    /* tailrace.ddl.on.error=skip */
+    bool sends_truncates;      /* skipped.operations has no `t` */
+    bool start_is_debezium;    /* the saved position was written by Debezium: it lies behind the
+                                  last statement, its GTIDs before */
     struct tr_gtid_sources *sources;
     const struct tr_clock *clock;
     struct tr_progress *progress;
@@ -208,6 +222,11 @@ struct tr_sequencer {
     uint64_t event_count; /* framed; the metric is set once per unit */
     uint32_t rang;        /* decoders that got a unit in this step, a bit each */
     bool resume_due;      /* the first resume point is to be published */
+
+    bool in_snapshot;             /* the log's events come later */
+    bool tells_timestamps;        /* statements say explicit_defaults_for_timestamp in flags2 */
+    uint32_t history_wanted;      /* slots of `history` that a statement waits for; 0 = none */
+    struct tr_prepared *prepared; /* owns; newest first */
 };
 
 /*

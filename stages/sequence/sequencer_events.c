@@ -27,8 +27,8 @@ bool seq_locate(struct tr_sequencer *sequencer, const struct tr_event_header *he
 
     sequencer->event_start = sequencer->offset;
     sequencer->event_end = next;
-    if ((header->flags & TR_EVENT_FLAG_ARTIFICIAL) != 0 || header->type == TR_EVENT_HEARTBEAT ||
-        header->type == TR_EVENT_HEARTBEAT_V2 ||
+    if ((header->flags & TR_EVENT_FLAG_ARTIFICIAL) != 0 || sequencer->in_snapshot ||
+        header->type == TR_EVENT_HEARTBEAT || header->type == TR_EVENT_HEARTBEAT_V2 ||
         (header->type == TR_EVENT_START_ENCRYPTION && header->end_pos == 0)) {
         sequencer->event_end = sequencer->offset; /* not in the file */
         return true;
@@ -450,6 +450,9 @@ static enum seq_outcome handle_inner(struct tr_sequencer *sequencer, const struc
 static enum seq_outcome handle(struct tr_sequencer *sequencer, const struct seq_event *event)
 {
     bool is_known;
+    if (TR_UNLIKELY(seq_is_snapshot(sequencer, event->header.type))) {
+        return seq_snapshot_event(sequencer, event);
+    }
     if (event->is_inner && seq_is_compressed_rows(event->header.type)) {
         return unsupported(sequencer, event);
     }

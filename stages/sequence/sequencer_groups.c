@@ -330,6 +330,20 @@ static enum seq_outcome apply_statement(struct tr_sequencer *sequencer)
     return SEQ_DONE;
 }
 
+/* Through the DDL model where there is one; a statement larger than a chunk is only looked at. */
+static enum seq_outcome use_statement(struct tr_sequencer *sequencer, const struct seq_event *event,
+                                      const struct tr_event_query *query, bool is_cut)
+{
+    switch (sequencer->scan.kind) {
+    case TR_STATEMENT_DML:
+    case TR_STATEMENT_XA:
+        return apply_statement(sequencer);
+    default:
+        return sequencer->options.model == NULL || is_cut ? apply_statement(sequencer)
+                                                          : seq_statement(sequencer, event, query);
+    }
+}
+
 enum seq_outcome seq_query(struct tr_sequencer *sequencer, const struct seq_event *event,
                            bool is_cut)
 {
@@ -369,7 +383,7 @@ enum seq_outcome seq_query(struct tr_sequencer *sequencer, const struct seq_even
         (query.mariadb_gtid_flags &
          (TR_MARIADB_GTID_EXTRA_START_ALTER | TR_MARIADB_GTID_EXTRA_ROLLBACK_ALTER)) != 0;
     if (!is_half_alter) {
-        const enum seq_outcome outcome = apply_statement(sequencer);
+        const enum seq_outcome outcome = use_statement(sequencer, event, &query, is_cut);
         if (outcome != SEQ_DONE) {
             return outcome;
         }

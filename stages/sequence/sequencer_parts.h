@@ -40,6 +40,9 @@ void seq_unit_mark_group(struct tr_sequencer *sequencer);
 enum seq_outcome seq_unit_add(struct tr_sequencer *sequencer, const struct seq_event *event,
                               struct tr_schema *schema, enum tr_item_kind kind, uint64_t row_first);
 
+/* What `source.ts_*` prints of the event under way, whose header has that time. */
+int64_t seq_item_time_us(const struct tr_sequencer *sequencer, int64_t header_sec);
+
 /* --- sequencer_events.c */
 
 /* Frames and handles the next event of an EVENTS chunk. */
@@ -72,6 +75,26 @@ enum seq_outcome seq_statement_end(struct tr_sequencer *sequencer);
 void seq_group_abandon(struct tr_sequencer *sequencer);
 /* Remembers what of the open transaction was sequenced: it comes again on the next link. */
 void seq_skip_arm_for_link(struct tr_sequencer *sequencer);
+
+/* --- sequencer_statements.c */
+
+/* A statement of the log that may change tables, through the DDL model. */
+enum seq_outcome seq_statement(struct tr_sequencer *sequencer, const struct seq_event *event,
+                               const struct tr_event_query *query);
+/* A statement of the snapshot (snapshot_event.h). */
+enum seq_outcome seq_snapshot_statement(struct tr_sequencer *sequencer,
+                                        const struct seq_event *event);
+/* Frees prepared records that no unit after `routed_seq` can hold. */
+void seq_prepared_collect(struct tr_sequencer *sequencer, uint64_t routed_seq);
+
+/* --- sequencer_snapshot.c */
+
+/* Whether an event is one of the snapshot's, and comes while one is expected. */
+bool seq_is_snapshot(const struct tr_sequencer *sequencer, uint8_t type);
+enum seq_outcome seq_snapshot_event(struct tr_sequencer *sequencer, const struct seq_event *event);
+/* The schema of a ROWS event's (or its first piece's) table; NULL: it is not captured. */
+enum seq_outcome seq_snapshot_schema(struct tr_sequencer *sequencer, const struct seq_event *event,
+                                     struct tr_schema **schema);
 
 /* --- sequencer_rows.c */
 

@@ -6,6 +6,7 @@
 #include "engine/cover.h"
 #include "engine/crc32.h"
 #include "stages/sequence/sequencer_parts.h"
+#include "stages/source/snapshot_event.h"
 
 static enum seq_outcome fail(struct tr_sequencer *sequencer)
 {
@@ -93,6 +94,16 @@ enum seq_outcome seq_rows(struct tr_sequencer *sequencer, const struct seq_event
 /* --- events larger than a chunk ------------------------------------------------------------------
  */
 
+/* What the event's rows are for us. */
+static enum seq_outcome find_piece_schema(struct tr_sequencer *sequencer,
+                                          const struct seq_event *event, struct tr_schema **schema)
+{
+    if (seq_is_snapshot(sequencer, event->header.type)) {
+        return seq_snapshot_schema(sequencer, event, schema);
+    }
+    return find_schema(sequencer, event, schema) ? SEQ_DONE : fail(sequencer);
+}
+
 /* The first piece of a rows event: is it wanted, and not larger than a row may be? */
 static enum seq_outcome begin_rows_piece(struct tr_sequencer *sequencer,
                                          const struct seq_event *event,
@@ -101,8 +112,8 @@ static enum seq_outcome begin_rows_piece(struct tr_sequencer *sequencer,
     struct tr_sequencer_skip *skip = &sequencer->skip;
     struct tr_schema *schema;
 
-    if (!find_schema(sequencer, event, &schema)) {
-        return fail(sequencer);
+    if (find_piece_schema(sequencer, event, &schema) != SEQ_DONE) {
+        return SEQ_FAILED;
     }
     if (skip->events_left > 0 || schema == NULL) {
         if (skip->events_left == 0) {
@@ -140,7 +151,7 @@ static enum seq_outcome begin_piece(struct tr_sequencer *sequencer, const struct
     const uint8_t type = event->header.type;
 
     TR_COVER("sequencer.pieces");
-    if (seq_is_rows(type)) {
+    if (seq_is_rows(type) || (type == TR_EVENT_SNAPSHOT_ROWS && seq_is_snapshot(sequencer, type))) {
         return begin_rows_piece(sequencer, event, piece);
     }
     piece->use = TR_LARGE_SKIP;

@@ -5,6 +5,7 @@
 #include "engine/assert.h"
 #include "engine/cover.h"
 #include "stages/sequence/sequencer_parts.h"
+#include "stages/source/snapshot_event.h"
 
 #define NO_MARK UINT32_MAX
 #define US_PER_S INT64_C(1000000)
@@ -70,6 +71,11 @@ struct tr_log_point seq_point(const struct tr_sequencer *sequencer)
     const int64_t time_us = group->commit_us != 0 ? group->commit_us : sequencer->header_us;
     struct tr_log_point point = {.ts_sec = time_us / US_PER_S, .server_id = sequencer->server_id};
 
+    if (sequencer->in_snapshot) { /* until its end the cut stands, and that it is not finished */
+        point = sequencer->options.start;
+        point.snapshot = true;
+        return point;
+    }
     if (skip->is_armed) { /* what was sequenced of the open transaction stays sequenced */
         memcpy(point.file, skip->file, sizeof(point.file));
         point.pos = skip->is_xa ? skip->start_pos : skip->pos;
@@ -191,6 +197,8 @@ static enum tr_row_op op_of(uint8_t type)
     case TR_EVENT_DELETE_ROWS_V1:
     case TR_EVENT_DELETE_ROWS:
         return TR_ROW_DELETE;
+    case TR_EVENT_SNAPSHOT_ROWS:
+        return TR_ROW_READ;
     default:
         return TR_ROW_UPDATE;
     }
@@ -198,13 +206,12 @@ static enum tr_row_op op_of(uint8_t type)
 
 /* What `source.ts_*` prints (contract §1.5): the transaction's commit time, or the time of the
  * event before this one. */
-static int64_t item_time_us(const struct tr_sequencer *sequencer,
-                            const struct tr_event_header *header)
+int64_t seq_item_time_us(const struct tr_sequencer *sequencer, int64_t header_sec)
 {
     if (sequencer->group.commit_us != 0) {
         return sequencer->group.commit_us;
     }
-    return sequencer->header_us != 0 ? sequencer->header_us : header->timestamp_sec * US_PER_S;
+    return sequencer->header_us != 0 ? sequencer->header_us : header_sec * US_PER_S;
 }
 
 static void mark_record(struct tr_sequencer *sequencer, struct tr_unit_item *item, uint32_t index)
@@ -273,7 +280,7 @@ enum seq_outcome seq_unit_add(struct tr_sequencer *sequencer, const struct seq_e
         .schema = schema,
         .gtid = sequencer->group.gtid,
         .pos = sequencer->source_pos,
-        .ts_us = item_time_us(sequencer, &event->header),
+        .ts_us = seq_item_time_us(sequencer, event->header.timestamp_sec),
         .thread_id = sequencer->group.thread_id,
         .server_id = event->header.server_id,
         .at = (uint32_t)(event->event.data - event->cursor->chunk->bytes),

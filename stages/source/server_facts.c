@@ -203,7 +203,6 @@ enum tr_code tr_server_position_read(struct tr_saved_position *position,
     struct tr_query_rows rows = {0};
 
     position->point = (struct tr_log_point){0};
-    position->snapshot = false;
     tr_gtid_set_clear(position->gtids);
     enum tr_code code = tr_query_rows_run(
         &rows, port, is_new_form ? "SHOW BINARY LOG STATUS" : "SHOW MASTER STATUS", err);

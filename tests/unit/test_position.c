@@ -115,7 +115,7 @@ static void unfinished_snapshots_are_recognised(void **state)
 
         (void)snprintf(json, sizeof(json), "{\"file\":\"b\",\"pos\":4,%s}", cases[i].members);
         assert_int_equal(parse(&f, json), TR_OK);
-        assert_int_equal(f.position.snapshot, cases[i].snapshot);
+        assert_int_equal(f.position.point.snapshot, cases[i].snapshot);
         assert_int_equal(f.position.incremental_snapshot, cases[i].incremental);
         close_fixture(&f);
     }
