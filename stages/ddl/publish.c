@@ -289,7 +289,7 @@ static bool add_record(struct tr_ddl_publication *publication, struct tr_prepare
     const size_t key_bytes = text.used;
     add_value(&text, writing);
     const bool fits = !text.refused && text.used <= UINT32_MAX;
-    struct tr_prepared *record = fits ? malloc(sizeof(*record) + text.used) : NULL;
+    struct tr_prepared *record = fits ? calloc(1, sizeof(*record) + text.used) : NULL;
     if (record != NULL) {
         *record = (struct tr_prepared){.stream = writing->publisher->stream,
                                        .key_bytes = (uint32_t)key_bytes,
