@@ -141,6 +141,30 @@ static void check_store(struct tr_config *config)
     }
 }
 
+static void check_history(struct tr_config *config)
+{
+    if (config->history_storage == TR_CONFIG_HISTORY_FILE && config->history_file[0] == '\0') {
+        tr_config_problem(
+            config, NULL, tr_config_key_of(AT(history_file)),
+            "not set, and the file store needs it: set it to a path on a disk that is kept");
+    }
+    if (config->history_storage == TR_CONFIG_HISTORY_FILE &&
+        config->offset_storage == TR_CONFIG_OFFSET_FILE && config->history_file[0] != '\0' &&
+        strcmp(config->history_file, config->offset_file) == 0) {
+        problem_at(config, AT(history_file),
+                   "the same file as offset.storage.file.filename: give it one of its own");
+    }
+    if (config->history_storage == TR_CONFIG_HISTORY_REDIS &&
+        config->history_redis_address[0] == '\0') {
+        tr_config_problem(config, NULL, tr_config_key_of(AT(history_redis_address)),
+                          "not set, and the Redis store needs it: set it to host:port");
+    }
+    if (config->history_redis_retry_initial_delay_ms > config->history_redis_retry_max_delay_ms) {
+        problem_at(config, AT(history_redis_retry_initial_delay_ms),
+                   "above retry.max.delay.ms: lower it");
+    }
+}
+
 static void check_endpoint(struct tr_config *config)
 {
     const char *url = config->kinesis_endpoint;
@@ -211,6 +235,10 @@ static void follow_others(struct tr_config *config)
         config->offset_flush_interval_ms = 0;
         follow(config, AT(offset_flush_interval_ms), AT(offset_commit_policy), "0");
     }
+    if (config->history_skip_unparseable_ddl && !is_set(config, AT(ddl_on_error))) {
+        config->ddl_on_error = TR_CONFIG_DDL_SKIP;
+        follow(config, AT(ddl_on_error), AT(history_skip_unparseable_ddl), "skip");
+    }
     if (is_set(config, AT(termination_wait_s)) && !is_set(config, AT(shutdown_timeout_ms))) {
         config->shutdown_timeout_ms = config->termination_wait_s * 1000;
         (void)snprintf(text, sizeof(text), "%llu", (unsigned long long)config->shutdown_timeout_ms);
@@ -229,6 +257,7 @@ void tr_config_check(struct tr_config *config, enum tr_config_purpose purpose)
     check_placeholder(config);
     if (purpose == TR_CONFIG_FOR_RUN || purpose == TR_CONFIG_FOR_STATE) {
         check_store(config);
+        check_history(config);
     }
     if (config->chunks == 1) {
         problem_at(config, AT(chunks),

@@ -148,8 +148,6 @@ void tr_config_write_manual(tr_config_on_line *on_line, void *self)
     put(&page, ".SH KEYS OF DEBEZIUM SERVER THAT ARE NO OPTIONS HERE");
     put_known(&page, TR_CONFIG_NOT_YET_STATUS, "Only the default",
               "Another value is an error that says so.");
-    put_known(&page, TR_CONFIG_KEPT_STATUS, "For a later version",
-              "Accepted, and listed in one warning.");
     put_known(&page, TR_CONFIG_SHARED_STATUS, "Defaults of other options", "Read as such.");
     put_known(&page, TR_CONFIG_RENAMED_STATUS, "Older names", "Read as today's key.");
     put_known(&page, TR_CONFIG_IGNORED_STATUS, "Without meaning",

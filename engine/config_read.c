@@ -14,6 +14,7 @@ static const struct {
     const char *instead;
 } shared_beginnings[] = {
     {"debezium.source.offset.storage.redis.", "debezium.sink.redis."},
+    {"debezium.source.schema.history.internal.redis.", "debezium.sink.redis."},
     {"debezium.format.key.schemas.", "debezium.format.schemas."},
     {"debezium.format.value.schemas.", "debezium.format.schemas."},
     {"quarkus.log.console.json", "quarkus.log.console.json.enabled"},
@@ -133,6 +134,9 @@ static void set_field(struct tr_config *config, const struct tr_config_entry *en
     if (entry->kind == TR_CONFIG_TEXT || entry->kind == TR_CONFIG_SECRET) {
         memcpy(at, &text, sizeof(text));
         return;
+    }
+    if (entry->kind == TR_CONFIG_CHOICE && text[0] == '\0') {
+        return; /* absent */
     }
     if (!trim(text, trimmed, sizeof(trimmed))) {
         tr_config_problem(config, origin, entry->key, "value of %zu bytes: give one of its values",
@@ -269,8 +273,6 @@ void tr_config_check_known(struct tr_config *config, const struct tr_config_entr
     }
     if (entry->status == TR_CONFIG_IGNORED_STATUS) {
         tr_config_list_add(&config->hidden->ignored, key);
-    } else if (entry->status == TR_CONFIG_KEPT_STATUS) {
-        tr_config_list_add(&config->hidden->kept, key);
     }
     if (entry->status != TR_CONFIG_NOT_YET_STATUS) {
         return;

@@ -132,9 +132,4 @@ void tr_config_check_rest(struct tr_config *config)
         tr_config_warn(config, "properties that have no meaning here, without effect: %s",
                        config->hidden->ignored.text);
     }
-    if (config->hidden->kept.bytes > 0) {
-        tr_config_warn(config,
-                       "properties of the schema history, which this version does not keep: %s",
-                       config->hidden->kept.text);
-    }
 }

@@ -26,7 +26,6 @@ enum tr_config_status {
     TR_CONFIG_SUPPORTED = 0,
     TR_CONFIG_NOT_YET_STATUS,
     TR_CONFIG_IGNORED_STATUS,
-    TR_CONFIG_KEPT_STATUS,
     TR_CONFIG_SHARED_STATUS,
     TR_CONFIG_RENAMED_STATUS
 };
@@ -80,7 +79,6 @@ struct tr_config_private {
     char *arena;              /* owns: expanded texts */
     size_t arena_bytes;
     struct tr_config_list ignored;           /* keys that are set and have no meaning here */
-    struct tr_config_list kept;              /* keys that are set and are for a later version */
     const char *texts[TR_CONFIG_TABLE_ROOM]; /* effective text per row with a field; NULL: absent */
     struct tr_config_origin origins[TR_CONFIG_TABLE_ROOM];
 };

@@ -83,6 +83,29 @@ enum tr_config_commit_policy { TR_CONFIG_COMMIT_PERIODIC = 0, TR_CONFIG_COMMIT_A
     W("io.debezium.embedded.spi.OffsetCommitPolicy$AlwaysCommitOffsetPolicy",                      \
       TR_CONFIG_COMMIT_ALWAYS)
 
+/* Debezium's storage modules, and their older subclass in the server. */
+enum tr_config_history_storage {
+    TR_CONFIG_HISTORY_NONE = 0, /* not set */
+    TR_CONFIG_HISTORY_FILE,
+    TR_CONFIG_HISTORY_REDIS,
+    TR_CONFIG_HISTORY_MEMORY
+};
+#define TR_WORDS_HISTORY_STORAGE(W)                                                                \
+    W("io.debezium.storage.file.history.FileSchemaHistory", TR_CONFIG_HISTORY_FILE)                \
+    W("io.debezium.storage.redis.history.RedisSchemaHistory", TR_CONFIG_HISTORY_REDIS)             \
+    W("io.debezium.server.redis.RedisSchemaHistory", TR_CONFIG_HISTORY_REDIS)                      \
+    W("io.debezium.relational.history.MemorySchemaHistory", TR_CONFIG_HISTORY_MEMORY)              \
+    W("io.debezium.storage.kafka.history.KafkaSchemaHistory", TR_CONFIG_NOT_YET)                   \
+    W("io.debezium.storage.s3.history.S3SchemaHistory", TR_CONFIG_NOT_YET)                         \
+    W("io.debezium.storage.azure.blob.history.AzureBlobSchemaHistory", TR_CONFIG_NOT_YET)          \
+    W("io.debezium.storage.rocketmq.history.RocketMqSchemaHistory", TR_CONFIG_NOT_YET)             \
+    W("io.debezium.storage.jdbc.history.JdbcSchemaHistory", TR_CONFIG_NOT_YET)
+
+enum tr_config_ddl_on_error { TR_CONFIG_DDL_FAIL = 0, TR_CONFIG_DDL_SKIP };
+#define TR_WORDS_DDL_ON_ERROR(W)                                                                   \
+    W("fail", TR_CONFIG_DDL_FAIL)                                                                  \
+    W("skip", TR_CONFIG_DDL_SKIP)
+
 enum tr_config_sink { TR_CONFIG_SINK_KINESIS = 0 };
 #define TR_WORDS_SINK(W) W("kinesis", TR_CONFIG_SINK_KINESIS)
 

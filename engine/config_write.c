@@ -136,7 +136,6 @@ static void write_known(const struct tr_config_entry *entry, char *line, size_t 
         [TR_CONFIG_SUPPORTED] = "",
         [TR_CONFIG_NOT_YET_STATUS] = "only the default",
         [TR_CONFIG_IGNORED_STATUS] = "without meaning here",
-        [TR_CONFIG_KEPT_STATUS] = "accepted, for a later version",
         [TR_CONFIG_SHARED_STATUS] = "yes",
         [TR_CONFIG_RENAMED_STATUS] = "renamed",
     };

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "engine/config.h"
-
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,9 +8,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
+#include "engine/config.h"
 #include "engine/config_table.h"
+
+#include <cmocka.h>
 
 #define MINIMAL                                                                                    \
     "debezium.source.connector.class=io.debezium.connector.mysql.MySqlConnector\n"                 \
@@ -284,6 +283,62 @@ static void config_values_are_parsed(void **state)
     assert_int_equal(config->shutdown_timeout_ms, 3000);
 }
 
+#define HISTORY "debezium.source.schema.history.internal"
+
+static void config_of_the_schema_history_is_debeziums(void **state)
+{
+    (void)state;
+    loads(MINIMAL);
+    assert_int_equal(config->history_storage, TR_CONFIG_HISTORY_NONE);
+    assert_int_equal(config->ddl_on_error, TR_CONFIG_DDL_FAIL);
+    assert_string_equal(config->history_redis_key, "metadata:debezium:schema_history");
+    loads(MINIMAL HISTORY "=io.debezium.storage.file.history.FileSchemaHistory\n" HISTORY
+                          ".file.filename=data/history.dat\n" HISTORY
+                          ".skip.unparseable.ddl=true\n" HISTORY
+                          ".store.only.captured.tables.ddl=true\n");
+    assert_int_equal(config->history_storage, TR_CONFIG_HISTORY_FILE);
+    assert_string_equal(config->history_file, "data/history.dat");
+    assert_true(config->history_only_captured_tables);
+    assert_false(config->history_only_captured_databases);
+    assert_int_equal(config->ddl_on_error, TR_CONFIG_DDL_SKIP);
+    loads(MINIMAL HISTORY "=io.debezium.server.redis.RedisSchemaHistory\n" HISTORY
+                          ".redis.password=q\n" HISTORY ".skip.unparseable.ddl=true\n"
+                          "tailrace.ddl.on.error=fail\n"
+                          "debezium.sink.redis.address=r:6379\ndebezium.sink.redis.password=p\n");
+    assert_int_equal(config->history_storage, TR_CONFIG_HISTORY_REDIS);
+    assert_string_equal(config->history_redis_address, "r:6379");
+    assert_string_equal(config->history_redis_password, "q");
+    assert_string_equal(config->redis_password, "p");
+    assert_int_equal(config->ddl_on_error, TR_CONFIG_DDL_FAIL); /* ours outranks Debezium's */
+    loads(MINIMAL HISTORY "=io.debezium.relational.history.MemorySchemaHistory\n");
+    assert_int_equal(config->history_storage, TR_CONFIG_HISTORY_MEMORY);
+}
+
+static void config_of_histories_that_cannot_be_kept_is_refused(void **state)
+{
+    (void)state;
+    refuses(HISTORY "=io.debezium.storage.kafka.history.KafkaSchemaHistory",
+            "`io.debezium.storage.kafka.history.KafkaSchemaHistory` is not supported by this "
+            "version: set it to io.debezium.storage.file.history.FileSchemaHistory | ");
+    refuses(HISTORY "=io.debezium.storage.s3.history.S3SchemaHistory", "not supported");
+    refuses(HISTORY "=io.debezium.storage.azure.blob.history.AzureBlobSchemaHistory",
+            "not supported");
+    refuses(HISTORY "=io.debezium.storage.rocketmq.history.RocketMqSchemaHistory", "not supported");
+    refuses(HISTORY "=io.debezium.storage.jdbc.history.JdbcSchemaHistory", "not supported");
+    refuses(HISTORY "=FileSchemaHistory", "is none of its values");
+    refuses(HISTORY "=io.debezium.storage.file.history.FileSchemaHistory",
+            HISTORY ".file.filename: not set");
+    refuses(HISTORY "=io.debezium.storage.file.history.FileSchemaHistory\n" HISTORY
+                    ".file.filename=same.dat\n"
+                    "debezium.source.offset.storage.file.filename=same.dat",
+            "one of its own");
+    refuses(HISTORY "=io.debezium.storage.redis.history.RedisSchemaHistory",
+            HISTORY ".redis.address: not set");
+    refuses(HISTORY ".redis.retry.initial.delay.ms=20000", "lower it");
+    refuses(HISTORY ".prefer.ddl=true", "remove it, or leave it at false");
+    refuses("tailrace.ddl.on.error=ignore", "set it to fail | skip");
+}
+
 static void config_words_of_tls_are_those_of_both_connectors(void **state)
 {
     (void)state;
@@ -392,7 +447,8 @@ static void config_expressions_that_fail_are_named(void **state)
         (void)snprintf(line, sizeof(line), "a.%d=${a.%d:}${a.%d:}\n", i, i + 1, i + 1);
         (void)strncat(doubling, line, sizeof(doubling) - strlen(doubling) - 1);
     }
-    (void)strncat(doubling, "debezium.source.database.user=x${a.0}", sizeof(doubling) - strlen(doubling) - 1);
+    (void)strncat(doubling, "debezium.source.database.user=x${a.0}",
+                  sizeof(doubling) - strlen(doubling) - 1);
     refuses(doubling, "more than 10000 expressions");
 }
 
@@ -403,17 +459,13 @@ static void config_without_meaning_gives_one_warning(void **state)
           "debezium.source.max.batch.size=4096\nquarkus.http.cors=true\n"
           "debezium.source.driver.useSSL=true\ndebezium.source.database.connectionTimeZone=UTC\n"
           "debezium.source.poll.interval.ms=500\n"
-          "debezium.source.schema.history.internal=io.debezium.storage.file.history."
-          "FileSchemaHistory\n"
-          "debezium.source.schema.history.internal.file.filename=data/history.dat\n");
+          "debezium.source.schema.history.internal.kafka.topic=h\n");
     assert_string_equal(
         config->warnings.text,
         "properties that have no meaning here, without effect: debezium.source.max.batch.size, "
         "quarkus.http.cors, debezium.source.driver.useSSL, "
-        "debezium.source.database.connectionTimeZone\n"
-        "properties of the schema history, which this version does not keep: "
-        "debezium.source.schema.history.internal, "
-        "debezium.source.schema.history.internal.file.filename\n");
+        "debezium.source.database.connectionTimeZone, "
+        "debezium.source.schema.history.internal.kafka.topic\n");
 }
 
 static char out[65536];
@@ -487,6 +539,8 @@ int main(void)
         cmocka_unit_test_teardown(config_refuses_what_it_cannot_honour, teardown),
         cmocka_unit_test_teardown(config_refuses_values_out_of_range, teardown),
         cmocka_unit_test_teardown(config_values_are_parsed, teardown),
+        cmocka_unit_test_teardown(config_of_the_schema_history_is_debeziums, teardown),
+        cmocka_unit_test_teardown(config_of_histories_that_cannot_be_kept_is_refused, teardown),
         cmocka_unit_test_teardown(config_words_of_tls_are_those_of_both_connectors, teardown),
         cmocka_unit_test_teardown(config_environment_outranks_the_file, teardown),
         cmocka_unit_test_teardown(config_unknown_variables_give_one_warning, teardown),
