@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "engine/app/settings.h"
+#include "engine/app/start_history.h"
 #include "engine/assert.h"
 #include "engine/clock.h"
 #include "engine/json.h"
@@ -417,6 +418,7 @@ void tr_start_deinit(struct tr_start *start)
     tr_gtid_sources_close(start->gtid_sources);
     tr_credentials_close(start->credentials);
     tr_mysql_query_deinit(&start->query);
+    tr_start_close_history(start);
     if (start->store.close != NULL) {
         start->store.close(start->store.self);
     }

@@ -14,6 +14,7 @@
 #include "engine/fault.h"
 #include "engine/metrics.h"
 #include "engine/reactor.h"
+#include "offsets/history_store.h"
 #include "offsets/identity.h"
 #include "offsets/position.h"
 #include "offsets/store.h"
@@ -37,6 +38,7 @@ struct tr_start {
     bool is_command; /* somebody waits: a held lock is an error at once, a silent Redis soon */
     /* Made here, owned. */
     struct tr_store store;
+    struct tr_history_store history; /* self == NULL: none is configured, or it is not open */
     struct tr_mysql_query query;
     struct tr_server_facts facts;
     struct tr_gtid_sources *gtid_sources;
@@ -111,6 +113,9 @@ TR_NODISCARD enum tr_code tr_start_list_streams(struct tr_start *start, struct t
 
 /* Describes, and creates if so configured, the streams of the captured tables. */
 TR_NODISCARD enum tr_code tr_start_ensure_streams(struct tr_start *start, struct tr_error *err);
+
+/* How often a Redis is asked until it was there once; less often with somebody waiting. */
+uint32_t tr_start_attempts_max(const struct tr_start *start, uint64_t configured);
 
 /* Accepts a half-made start. */
 void tr_start_deinit(struct tr_start *start);

@@ -13,9 +13,9 @@
 #define OFFSET_KEY_BYTES_MAX 1024
 #define COMMAND_ATTEMPTS_MAX 3 /* with somebody waiting; the engine itself goes by the setting */
 
-static uint32_t attempts_max(const struct tr_start *start)
+uint32_t tr_start_attempts_max(const struct tr_start *start, uint64_t configured)
 {
-    const uint32_t attempts = (uint32_t)start->config->redis_retry_max_attempts;
+    const uint32_t attempts = (uint32_t)configured;
     return start->is_command && attempts > COMMAND_ATTEMPTS_MAX ? COMMAND_ATTEMPTS_MAX : attempts;
 }
 
@@ -38,7 +38,7 @@ static struct tr_store_redis_options redis_options(const struct tr_start *start,
         .socket_timeout_ns = (int64_t)config->redis_socket_timeout_ms * TR_NS_PER_MS,
         .retry_delay_ns_min = (int64_t)config->redis_retry_initial_delay_ms * TR_NS_PER_MS,
         .retry_delay_ns_max = (int64_t)config->redis_retry_max_delay_ms * TR_NS_PER_MS,
-        .retry_attempts_max = attempts_max(start),
+        .retry_attempts_max = tr_start_attempts_max(start, config->redis_retry_max_attempts),
         .retry_until_ns = start->deadline_ns,
         .wait_enabled = config->redis_wait_enabled,
         .wait_timeout_ns = (int64_t)config->redis_wait_timeout_ms * TR_NS_PER_MS,
