@@ -170,6 +170,7 @@ static struct tr_table *build(struct ddl_parser *parser, struct ddl_draft *draft
     table->charset_name = tr_table_text(table, draft->charset);
     table->collation_name = tr_table_text(table, draft->collation);
     table->comment = tr_table_text(table, draft->comment);
+    table->comment_is_altered = draft->comment_is_altered;
     table->is_versioned = draft->is_versioned;
     table->has_names = true;
     for (uint32_t i = 0; i < draft->column_count; i++) {

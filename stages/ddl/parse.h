@@ -97,6 +97,7 @@ struct ddl_draft {
     struct tr_span charset; /* the table's default; empty until resolved */
     struct tr_span collation;
     struct tr_span comment;
+    bool comment_is_altered;
     struct ddl_column **columns; /* in their order, dropped ones included */
     uint32_t column_count;
     uint32_t column_room;

@@ -276,6 +276,7 @@ bool ddl_parse_table_option(struct ddl_parser *parser, struct ddl_draft *draft)
         (void)ddl_take_mark(parser, '=');
         if (ddl_take_string(parser, NULL, &comment)) {
             draft->comment = comment;
+            draft->comment_is_altered = draft->is_alter;
         }
         return true;
     }

@@ -159,7 +159,9 @@ void ddl_text_add_id(struct ddl_text *text, struct tr_span database, struct tr_s
 
 struct tr_span ddl_visible_comment(const struct tr_table *table, const struct ddl_print *print)
 {
-    return print->comments && table->comment.bytes > 0 ? table->comment : (struct tr_span){0};
+    const bool is_visible =
+        print->comments || (print->flavor == TR_FLAVOR_MARIADB && table->comment_is_altered);
+    return is_visible && table->comment.bytes > 0 ? table->comment : (struct tr_span){0};
 }
 
 void ddl_text_add_table(struct ddl_text *text, const struct tr_table *table,

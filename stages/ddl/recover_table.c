@@ -350,6 +350,7 @@ static bool complete(struct tr_table *table, const struct recover_change *change
         }
     }
     table->comment = tr_table_text(table, change->comment);
+    table->comment_is_altered = change->comment.bytes > 0;
     table->key_count = 0;
     table->key_columns = tr_table_array(table, change->key_count * sizeof(*table->key_columns));
     for (uint32_t i = 0; i < change->key_count && table->key_columns != NULL; i++) {

@@ -178,6 +178,7 @@ struct tr_table {
         key_columns; /* column indexes in key order (contract §1.7: PRIMARY, else first UNIQUE NOT NULL) */
     bool has_names; /* false: column names are invented (@1, @2…): decode without metadata only */
     bool is_versioned; /* MariaDB: WITH SYSTEM VERSIONING */
+    bool comment_is_altered; /* by an ALTER: Debezium for MariaDB prints it in any case */
     bool from_log;     /* built from a TABLE_MAP alone: defaults and declared extras are unknown */
     void *arena;       /* owns everything above */
 };
