@@ -206,6 +206,7 @@ int main(int argc, char **argv)
     }
     run_table(tr_micro_engine_cases, &settings, &done_count);
     run_table(tr_micro_decode_cases, &settings, &done_count);
+    run_table(tr_micro_text_cases, &settings, &done_count);
     run_table(tr_micro_ship_cases, &settings, &done_count);
     if (settings.json) {
         (void)puts("\n]}");

@@ -37,6 +37,7 @@ struct tr_micro_case {
 /* Tables of cases, ended by one without a name. */
 extern const struct tr_micro_case tr_micro_engine_cases[];
 extern const struct tr_micro_case tr_micro_decode_cases[];
+extern const struct tr_micro_case tr_micro_text_cases[];
 extern const struct tr_micro_case tr_micro_ship_cases[];
 
 /* Ends the program: "tailrace-micro: what" on stderr. */
