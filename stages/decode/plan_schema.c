@@ -110,7 +110,9 @@ static void add_allowed(struct tr_plan_text *text, const struct tr_column *colum
                 from = at;
             }
         }
-        tr_plan_text_add_json(text, tr_span_of(option.data + from, option.bytes - from));
+        if (option.bytes != 0) { /* an empty member has no address */
+            tr_plan_text_add_json(text, tr_span_of(option.data + from, option.bytes - from));
+        }
     }
 }
 
