@@ -14,6 +14,7 @@
 #include "stages/decode/temporal.h"
 #include "tests/check.h"
 #include "tests/property/seed.h"
+#include "tests/support/random_decimal.h"
 
 #define ROUNDS 100000
 
@@ -211,14 +212,7 @@ static void doubles_in_json_have_no_exponent_and_are_exact(void **unused)
 
 /* --- decimals --------------------------------------------------------------------------------- */
 
-struct decimal {
-    uint32_t precision;
-    uint32_t scale;
-    bool negative;
-    uint8_t digits[TR_PACKED_DECIMAL_DIGITS_MAX]; /* most significant first */
-};
-
-static void random_decimal(struct decimal *decimal, uint32_t digits_max)
+static void random_decimal(struct tr_random_decimal *decimal, uint32_t digits_max)
 {
     decimal->precision = 1 + (uint32_t)(next() % digits_max);
     decimal->scale = (uint32_t)(next() % (decimal->precision + 1));
@@ -231,37 +225,8 @@ static void random_decimal(struct decimal *decimal, uint32_t digits_max)
     decimal->negative = !is_zero && next() % 2 == 0;
 }
 
-/* Packs groups of nine digits from the point outwards (mysql-binlog.md §4.2). */
-static void pack(const struct decimal *decimal, uint8_t *out)
-{
-    static const uint8_t bytes_of[10] = {0, 1, 1, 2, 2, 3, 3, 4, 4, 4};
-    const uint32_t integer = decimal->precision - decimal->scale;
-    uint8_t *at = out;
-    uint32_t digit = 0;
-
-    while (digit < decimal->precision) {
-        uint32_t count = digit < integer ? integer - digit : decimal->precision - digit;
-        if (digit < integer) {
-            count = count % 9 != 0 ? count % 9 : 9;
-        } else {
-            count = count < 9 ? count : 9;
-        }
-        uint32_t group = 0;
-        for (uint32_t i = 0; i < count; i++) {
-            group = group * 10 + decimal->digits[digit++];
-        }
-        for (uint32_t i = bytes_of[count]; i > 0; i--) {
-            *at++ = (uint8_t)(group >> (8 * (i - 1)));
-        }
-    }
-    out[0] ^= 0x80;
-    for (uint8_t *byte = out; decimal->negative && byte < at; byte++) {
-        *byte = (uint8_t) ~*byte;
-    }
-}
-
 /* Two's complement by long division; returns the first of 40 big-endian bytes that counts. */
-static uint32_t twos_complement(const struct decimal *decimal, uint8_t *bytes)
+static uint32_t twos_complement(const struct tr_random_decimal *decimal, uint8_t *bytes)
 {
     uint8_t digits[TR_PACKED_DECIMAL_DIGITS_MAX];
     uint32_t first = 0;
@@ -294,7 +259,7 @@ static uint32_t twos_complement(const struct decimal *decimal, uint8_t *bytes)
 static void decimals_become_the_minimal_twos_complement(void **unused)
 {
     (void)unused;
-    struct decimal decimal;
+    struct tr_random_decimal decimal;
     struct tr_packed_decimal layout;
     uint8_t packed[TR_PACKED_DECIMAL_BYTES_MAX];
     uint8_t bytes[40];
@@ -304,7 +269,7 @@ static void decimals_become_the_minimal_twos_complement(void **unused)
     for (uint32_t i = 0; i < ROUNDS; i++) {
         random_decimal(&decimal, TR_PACKED_DECIMAL_COLUMN_DIGITS_MAX);
         CHECK(tr_packed_decimal_init(&layout, decimal.precision, decimal.scale));
-        pack(&decimal, packed);
+        tr_random_decimal_pack(&decimal, packed);
         const uint32_t first = twos_complement(&decimal, bytes);
         *tr_blob_put_base64(expected, bytes + first, 40 - first) = '\0';
         uint8_t *end = tr_packed_decimal_put_base64(actual, &layout, packed);
@@ -317,7 +282,7 @@ static void decimals_become_the_minimal_twos_complement(void **unused)
 static void decimals_in_json_print_in_plain_notation(void **unused)
 {
     (void)unused;
-    struct decimal decimal;
+    struct tr_random_decimal decimal;
     struct tr_packed_decimal layout;
     uint8_t packed[TR_PACKED_DECIMAL_BYTES_MAX];
     uint8_t actual[TR_PACKED_DECIMAL_TEXT_BYTES_MAX + 1];
@@ -326,7 +291,7 @@ static void decimals_in_json_print_in_plain_notation(void **unused)
     for (uint32_t i = 0; i < ROUNDS; i++) {
         random_decimal(&decimal, TR_PACKED_DECIMAL_DIGITS_MAX);
         CHECK(tr_packed_decimal_init(&layout, decimal.precision, decimal.scale));
-        pack(&decimal, packed);
+        tr_random_decimal_pack(&decimal, packed);
         size_t at = 0;
         bool begun = false;
         expected[at] = '-';
