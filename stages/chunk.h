@@ -46,7 +46,8 @@ struct tr_chunk {
     uint64_t event_bytes; /* PIECE: length of the whole event */
     int64_t received_ns;  /* monotonic, when its last byte came */
     struct tr_error
-        error; /* LINK_DOWN: why; END: the source's fatal error, code TR_OK when there is none */
+        error; /* LINK_DOWN: why, code TR_OK: a part of the source is complete; END: the source's fatal error, code
+                  TR_OK when there is none */
     /* The bytes, last: followed by slack so that 8-byte loads never leave the object. */
     uint8_t bytes[TR_CHUNK_BYTES];
     uint8_t slack[64];

@@ -19,6 +19,11 @@ struct expression {
 struct expression_list {
     const char *property;     /* static: for messages */
     struct expression *first; /* owns */
+    struct expression *last;  /* of the same chain; NULL = empty */
+};
+
+struct tr_filter_order {
+    struct expression_list list;
 };
 
 struct tr_filter {
@@ -35,11 +40,12 @@ static enum tr_code list_add(struct expression_list *list, struct tr_span expres
                              struct tr_error *err);
 static void list_close(struct expression_list *list);
 static enum tr_code list_match(const struct expression_list *list, struct tr_span name,
-                               bool *matches, struct tr_error *err);
+                               uint32_t *index, struct tr_error *err);
 static enum tr_code pass(const struct expression_list *include,
                          const struct expression_list *exclude, struct tr_span name, bool *passes,
                          struct tr_error *err);
-static bool is_builtin(struct tr_span database);
+static enum tr_code full_name(char *name, struct tr_span database, struct tr_span table,
+                              struct tr_span *full, struct tr_error *err);
 
 enum tr_code tr_filter_open(struct tr_filter **filter, const struct tr_filter_options *options,
                             struct tr_error *err)
@@ -104,22 +110,70 @@ enum tr_code tr_filter_match(const struct tr_filter *filter, struct tr_span data
     if (code != TR_OK || !*is_captured) {
         return code;
     }
-    if (database.bytes + 1 + table.bytes > sizeof(name)) {
+    struct tr_span full;
+    if (full_name(name, database, table, &full, err) != TR_OK) {
         *is_captured = false;
+        return err->code;
+    }
+    return pass(&filter->table_include, &filter->table_exclude, full, is_captured, err);
+}
+
+enum tr_code tr_filter_order_open(struct tr_filter_order **order, const char *property,
+                                  struct tr_span list, struct tr_error *err)
+{
+    struct tr_filter_order *opened = calloc(1, sizeof(*opened));
+
+    *order = NULL;
+    if (opened == NULL) {
+        return TR_FAIL(err, TR_ERR_SYSTEM, TR_STOP, "%s: no memory: add memory", property);
+    }
+    const enum tr_code code = list_open(&opened->list, property, list, err);
+    if (code != TR_OK) {
+        tr_filter_order_close(opened);
+        return code;
+    }
+    *order = opened;
+    return TR_OK;
+}
+
+void tr_filter_order_close(struct tr_filter_order *order)
+{
+    if (order != NULL) {
+        list_close(&order->list);
+        free(order);
+    }
+}
+
+enum tr_code tr_filter_order_find(const struct tr_filter_order *order, struct tr_span database,
+                                  struct tr_span table, uint32_t *index, struct tr_error *err)
+{
+    char name[FULL_NAME_BYTES_MAX];
+    struct tr_span full;
+
+    *index = UINT32_MAX;
+    const enum tr_code code = full_name(name, database, table, &full, err);
+    return code != TR_OK ? code : list_match(&order->list, full, index, err);
+}
+
+/* `db.table` in `name`, of FULL_NAME_BYTES_MAX. */
+static enum tr_code full_name(char *name, struct tr_span database, struct tr_span table,
+                              struct tr_span *full, struct tr_error *err)
+{
+    if (database.bytes + 1 + table.bytes > FULL_NAME_BYTES_MAX) {
         return TR_FAIL(err, TR_ERR_PROTOCOL, TR_STOP, "table name of %zu bytes: want at most %d",
                        database.bytes + 1 + table.bytes, FULL_NAME_BYTES_MAX);
     }
     memcpy(name, database.data, database.bytes);
     name[database.bytes] = '.';
     memcpy(name + database.bytes + 1, table.data, table.bytes);
-    const struct tr_span full = tr_span_of(name, database.bytes + 1 + table.bytes);
-    return pass(&filter->table_include, &filter->table_exclude, full, is_captured, err);
+    *full = tr_span_of(name, database.bytes + 1 + table.bytes);
+    return TR_OK;
 }
 
 enum tr_code tr_filter_match_database(const struct tr_filter *filter, struct tr_span database,
                                       bool *is_captured, struct tr_error *err)
 {
-    if (database.bytes == 0 || (!filter->capture_builtin && is_builtin(database))) {
+    if (database.bytes == 0 || (!filter->capture_builtin && tr_filter_is_builtin(database))) {
         *is_captured = false;
         return TR_OK;
     }
@@ -131,14 +185,15 @@ static enum tr_code pass(const struct expression_list *include,
                          struct tr_error *err)
 {
     enum tr_code code = TR_OK;
+    uint32_t index;
 
     *passes = true;
     if (include->first != NULL) {
-        code = list_match(include, name, passes, err);
+        code = list_match(include, name, &index, err);
+        *passes = index != UINT32_MAX;
     } else if (exclude->first != NULL) {
-        bool is_excluded;
-        code = list_match(exclude, name, &is_excluded, err);
-        *passes = !is_excluded;
+        code = list_match(exclude, name, &index, err);
+        *passes = index == UINT32_MAX;
     }
     if (code != TR_OK) {
         *passes = false;
@@ -226,8 +281,12 @@ static enum tr_code list_add(struct expression_list *list, struct tr_span expres
                        (int)expression.bytes, (const char *)expression.data, (size_t)error_offset,
                        (const char *)reason);
     }
-    added->next = list->first; /* order does not matter: any match counts */
-    list->first = added;
+    if (list->last == NULL) {
+        list->first = added;
+    } else {
+        list->last->next = added;
+    }
+    list->last = added;
     return TR_OK;
 }
 
@@ -241,11 +300,15 @@ static void list_close(struct expression_list *list)
     }
 }
 
+/* The first expression that matches: `index` from 0, UINT32_MAX = none. */
 static enum tr_code list_match(const struct expression_list *list, struct tr_span name,
-                               bool *matches, struct tr_error *err)
+                               uint32_t *index, struct tr_error *err)
 {
-    *matches = false;
-    for (const struct expression *at = list->first; at != NULL && !*matches; at = at->next) {
+    uint32_t count = 0;
+
+    *index = UINT32_MAX;
+    for (const struct expression *at = list->first; at != NULL && *index == UINT32_MAX;
+         at = at->next) {
         pcre2_match_data *match = pcre2_match_data_create(1, NULL);
         if (match == NULL) {
             return TR_FAIL(err, TR_ERR_SYSTEM, TR_STOP, "%s: no memory: add memory",
@@ -259,12 +322,13 @@ static enum tr_code list_match(const struct expression_list *list, struct tr_spa
                 "%s cannot be evaluated on \"%.*s\" (error %d): write a simpler expression",
                 list->property, (int)name.bytes, (const char *)name.data, found);
         }
-        *matches = found >= 0;
+        *index = found >= 0 ? count : UINT32_MAX;
+        count++;
     }
     return TR_OK;
 }
 
-static bool is_builtin(struct tr_span database)
+bool tr_filter_is_builtin(struct tr_span database)
 {
     static const char *const names[] = {"mysql", "performance_schema", "sys", "information_schema"};
 

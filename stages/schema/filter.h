@@ -11,6 +11,7 @@
 #define TR_STAGES_SCHEMA_FILTER_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "engine/bytes.h"
 #include "engine/error.h"
@@ -47,9 +48,29 @@ TR_NODISCARD enum tr_code tr_filter_match(const struct tr_filter *filter, struct
                                           struct tr_span table, bool *is_captured,
                                           struct tr_error *err);
 
+/* Whether it is one of the servers' own databases, in any case: mysql, sys and the two schemata. */
+bool tr_filter_is_builtin(struct tr_span database);
+
 /* Whether any table of that database could be captured: for CREATE DATABASE and snapshots. */
 TR_NODISCARD enum tr_code tr_filter_match_database(const struct tr_filter *filter,
                                                    struct tr_span database, bool *is_captured,
                                                    struct tr_error *err);
+
+struct tr_filter_order; /* opaque: a list of table expressions whose order counts */
+
+/*
+ * Compiles a list; `property` is the whole name of its property (static: for messages). An empty
+ * list has no expression. Errors: as tr_filter_open.
+ */
+TR_NODISCARD enum tr_code tr_filter_order_open(struct tr_filter_order **order, const char *property,
+                                               struct tr_span list, struct tr_error *err);
+/* Accepts NULL. */
+void tr_filter_order_close(struct tr_filter_order *order);
+
+/* Which expression is the first to match a table: `index` from 0, UINT32_MAX = none. Errors: as
+ * tr_filter_match. */
+TR_NODISCARD enum tr_code tr_filter_order_find(const struct tr_filter_order *order,
+                                               struct tr_span database, struct tr_span table,
+                                               uint32_t *index, struct tr_error *err);
 
 #endif

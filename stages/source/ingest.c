@@ -251,6 +251,20 @@ void tr_ingest_source_ended(struct tr_ingest *ingest)
     ingest->state = TR_INGEST_ENDING;
 }
 
+/* No loss: what follows is read over a link of its own, at once, from where the sequencer says. */
+void tr_ingest_part_ended(struct tr_ingest *ingest, int64_t now_ns)
+{
+    TR_COVER("ingest.part_ended");
+    TR_ASSERT(ingest->state == TR_INGEST_EVENTS);
+    TR_ASSERT(ingest->open == NULL || ingest->open->used_bytes == ingest->whole_bytes);
+    ingest->options.port->close(ingest->options.port->self);
+    ingest->link_open = false;
+    ingest->error.code = TR_OK;
+    ingest->retry_count = 0;
+    ingest->retry_at_ns = now_ns;
+    ingest->state = TR_INGEST_LINK_DOWN;
+}
+
 /* The link ended with `error`: reconnect at the sequenced position, or stop the engine. */
 void tr_ingest_link_failed(struct tr_ingest *ingest, int64_t now_ns)
 {

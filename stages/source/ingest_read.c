@@ -329,10 +329,12 @@ static bool read_port(struct tr_ingest *ingest, uint8_t *out, uint32_t room_byte
         }
         break;
     }
+    case TR_READ_BUSY:
+        ingest->heard_ns = now_ns;
+        return true;
     case TR_READ_PART_END:
-        (void)TR_FAIL(&ingest->error, TR_ERR_SOURCE_LINK, TR_RECONNECT,
-                      "a part of the source is complete");
-        break;
+        tr_ingest_part_ended(ingest, now_ns);
+        return false;
     case TR_READ_ERROR:
         TR_ASSERT(ingest->error.code != TR_OK);
         break;

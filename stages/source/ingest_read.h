@@ -18,6 +18,10 @@ uint32_t tr_ingest_read_pieces(struct tr_ingest *ingest, int64_t now_ns);
  * engine. */
 void tr_ingest_link_failed(struct tr_ingest *ingest, int64_t now_ns);
 
+/* A part of the source was read to its end: whole events, LINK_DOWN without an error, the next open
+ * at once. */
+void tr_ingest_part_ended(struct tr_ingest *ingest, int64_t now_ns);
+
 /* No more reading: closes the connection; the last messages follow. */
 void tr_ingest_source_ended(struct tr_ingest *ingest);
 

@@ -56,9 +56,6 @@ static uint64_t number_of(struct tr_span text);
 static bool is_text(const char *text, const char *wanted);
 static bool has_grant(const struct tr_query_rows *rows);
 static bool lists_replication(const char *privileges);
-static enum tr_code read_mariadb_gtids(struct tr_saved_position *position,
-                                       const struct tr_query_port *port,
-                                       struct tr_gtid_sources *sources, struct tr_error *err);
 static enum tr_code check_gtids(const struct tr_saved_position *saved,
                                 const struct tr_server_facts *facts,
                                 const struct tr_query_port *port, struct tr_gtid_sources *sources,
@@ -218,7 +215,7 @@ enum tr_code tr_server_position_read(struct tr_saved_position *position,
         position->point.pos =
             number_of(tr_query_rows_cell(&rows, 0, tr_query_rows_column(&rows, "Position")));
         if (facts->flavor == TR_FLAVOR_MARIADB) {
-            code = read_mariadb_gtids(position, port, sources, err);
+            code = tr_server_position_read_gtids(position, port, sources, err);
         } else if (tr_server_facts_has_gtids(facts)) {
             const struct tr_span set =
                 tr_query_rows_cell(&rows, 0, tr_query_rows_column(&rows, "Executed_Gtid_Set"));
@@ -230,9 +227,9 @@ enum tr_code tr_server_position_read(struct tr_saved_position *position,
 }
 
 /* Of just that file and pos: @@gtid_binlog_pos, asked a moment later, may already be further. */
-static enum tr_code read_mariadb_gtids(struct tr_saved_position *position,
-                                       const struct tr_query_port *port,
-                                       struct tr_gtid_sources *sources, struct tr_error *err)
+enum tr_code tr_server_position_read_gtids(struct tr_saved_position *position,
+                                           const struct tr_query_port *port,
+                                           struct tr_gtid_sources *sources, struct tr_error *err)
 {
     char sql[TR_BINLOG_NAME_BYTES_MAX + 64];
     struct tr_query_rows rows = {0};

@@ -89,6 +89,13 @@ TR_NODISCARD enum tr_code tr_server_position_read(struct tr_saved_position *posi
                                                   struct tr_gtid_sources *sources,
                                                   struct tr_error *err);
 
+/* MariaDB: the GTIDs of `position->point`, of just that file and pos (contract §3.5; no privilege
+ * is needed). The set must be open and empty. Errors: the port's. */
+TR_NODISCARD enum tr_code tr_server_position_read_gtids(struct tr_saved_position *position,
+                                                        const struct tr_query_port *port,
+                                                        struct tr_gtid_sources *sources,
+                                                        struct tr_error *err);
+
 /* The server's log files, and where a point lies in them. */
 struct tr_server_log {
     uint32_t file_count;

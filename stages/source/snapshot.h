@@ -18,6 +18,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "engine/clock.h"
 #include "engine/error.h"
 #include "offsets/position.h"
 #include "stages/schema/filter.h"
@@ -38,18 +39,20 @@ struct tr_snapshot_options {
     const struct tr_server_facts *facts;
     const struct tr_filter *filter; /* captured tables */
     bool all_tables;                /* statements of tables that are not captured, too */
-    bool captured_databases_only;   /* with all_tables: only those of databases with a captured
-                                       table */
+    bool captured_databases_only;   /* with all_tables: only those of databases that the database
+                                       lists let through */
     bool with_rows;                 /* false: no_data, recovery of the history */
-    bool with_statements; /* SET, DROP, CREATE … for the history (always; false: tests) */
     enum tr_snapshot_locking locking;
-    int64_t lock_timeout_ms;     /* snapshot.lock.timeout.ms */
+    int64_t lock_timeout_ms;     /* snapshot.lock.timeout.ms; whole seconds count */
+    uint64_t row_bytes_max;      /* tailrace.row.max.bytes: a larger row stops the snapshot */
     struct tr_span include_list; /* table.include.list: decides the order of tables */
     struct tr_span rows_list;    /* snapshot.include.collection.list: tables whose rows are read;
                                        empty = all captured */
-    /* snapshot.select.statement.overrides: the SELECT of a table; empty span = none. */
+    /* snapshot.select.statement.overrides: the SELECT of a table; empty span = none. NULL = none at
+     * all. Its columns may be fewer and in another order: those that it leaves out are NULL. */
     struct tr_span (*select_override)(void *self, struct tr_span database, struct tr_span table);
     void *select_override_self;
+    const struct tr_clock *clock; /* borrowed */
 };
 
 /* Progress, for log and metrics: written by the port's thread (relaxed: each number for itself). */
@@ -85,6 +88,18 @@ tr_snapshot_each_table(const struct tr_snapshot *snapshot,
                        enum tr_code (*on_table)(void *self, struct tr_span database,
                                                 struct tr_span table, struct tr_error *err),
                        void *self, struct tr_error *err);
+
+/*
+ * Proven cuts (mysql-binlog.md §7.1, §7.2), tried in this order:
+ *   MariaDB            the snapshot's own position (binlog_snapshot_*): exact, no lock, no privilege
+ *   MySQL, minimal     FLUSH TABLES WITH READ LOCK for the moment of the cut: exact
+ *   .. refused, GTIDs  executed set, then the view: no lock; what is committed between the two is
+ *                      delivered twice, in the snapshot and by the log
+ *   .. refused, none   LOCK TABLES … READ of the tables whose rows are read, for the moment: exact
+ *   MySQL, none        with GTIDs as above without a lock; without them refused: rows would be lost
+ *   extended           FLUSH TABLES WITH READ LOCK, or LOCK TABLES, kept until all rows are read
+ *   no rows            no lock at all
+ */
 
 /*
  * The source port over it: framing TR_FRAMING_PACKETS. The first open serves the snapshot; after

@@ -33,6 +33,7 @@ enum tr_read {
     TR_READ_WOULD_BLOCK,
     TR_READ_END,
     TR_READ_ERROR,
+    TR_READ_BUSY,     /* as WOULD_BLOCK, but the source is at work: silence means nothing */
     TR_READ_PART_END, /* a part of the source is complete (the snapshot): open again, at once, where
                          the sequencer says */
 };
@@ -44,7 +45,7 @@ struct tr_source_port {
      * timeout. */
     enum tr_code (*open)(void *self, const struct tr_resume *resume, struct tr_error *err);
     /* Reads up to `room_bytes` (at least 1). May wait up to `wait_ns` for the first byte; then
-     * WOULD_BLOCK. END: a file's end, or the peer closed. ERROR sets err (remedy TR_RECONNECT or
+     * WOULD_BLOCK (or BUSY). END: a file's end, or the peer closed. ERROR sets err (remedy TR_RECONNECT or
      * TR_STOP). */
     enum tr_read (*read)(void *self, void *out, size_t room_bytes, int64_t wait_ns, size_t *bytes,
                          struct tr_error *err);

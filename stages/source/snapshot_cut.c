@@ -1,0 +1,518 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "stages/source/snapshot_cut.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "engine/assert.h"
+#include "engine/cover.h"
+#include "engine/log.h"
+#include "stages/source/query_rows.h"
+#include "stages/source/snapshot_text.h"
+
+#define SCHEMA_TRIES_MAX 5 /* how often tables may change under our hands */
+#define LOCK_TRIES_MAX 3
+#define GTID_WAITS_MAX 30 /* of 100 ms each */
+#define ERROR_LOCK_WAIT_TIMEOUT 1205
+#define POS_FIRST 4 /* after a log file's magic */
+
+#define START_VIEW "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"
+
+/* What became of asking for a lock. */
+enum lock { LOCK_HELD, LOCK_REFUSED, LOCK_FAILED };
+
+/* `is_optional`: not every server knows that variable. */
+static const struct session_statement {
+    const char *sql;
+    bool is_optional;
+} session_statements[] = {
+    {"SET SESSION wait_timeout = 31536000, net_write_timeout = 31536000", false},
+    {"SET SESSION max_execution_time = 0", true},                /* MySQL */
+    {"SET SESSION max_statement_time = 0", true},                /* MariaDB */
+    {"SET SESSION idle_transaction_timeout = 0", true},          /* MariaDB */
+    {"SET SESSION idle_readonly_transaction_timeout = 0", true}, /* MariaDB */
+    {"SET SESSION information_schema_stats_expiry = 0", true},   /* MySQL 8: estimates of now */
+    {"SET SESSION show_gipk_in_create_table_and_information_schema = ON", true}, /* in every row */
+};
+
+static enum tr_code prepare(struct tr_snapshot_cut *cut, struct tr_error *err);
+static enum tr_code prepare_session(const struct tr_query_port *port, struct tr_error *err);
+static enum tr_code cut_and_verify(struct tr_snapshot_cut *cut,
+                                   const struct tr_snapshot_schema *schema, bool *is_same,
+                                   char changed[256], struct tr_error *err);
+static enum tr_code try_once(struct tr_snapshot_cut *cut, const struct tr_snapshot_schema *schema,
+                             struct tr_error *err);
+static enum tr_code cut_mysql(struct tr_snapshot_cut *cut, const struct tr_snapshot_schema *schema,
+                              struct tr_error *err);
+static enum tr_code cut_locked(struct tr_snapshot_cut *cut, struct tr_error *err);
+static enum tr_code cut_mariadb(struct tr_snapshot_cut *cut,
+                                const struct tr_snapshot_schema *schema, struct tr_error *err);
+static enum tr_code cut_by_gtid(struct tr_snapshot_cut *cut, struct tr_error *err);
+static enum tr_code take_lock(struct tr_snapshot_cut *cut, const struct tr_snapshot_schema *schema,
+                              struct tr_error *err);
+static enum lock lock_globally(struct tr_snapshot_cut *cut, struct tr_error *err);
+static enum tr_code lock_tables(struct tr_snapshot_cut *cut,
+                                const struct tr_snapshot_schema *schema, struct tr_error *err);
+static enum lock try_lock(struct tr_snapshot_cut *cut, const char *sql, struct tr_error *err);
+static enum tr_code refuse_tables(const struct tr_snapshot_cut *cut, struct tr_error *err);
+static enum tr_code read_view_position(struct tr_snapshot_cut *cut, struct tr_error *err);
+static enum tr_code read_position(struct tr_snapshot_cut *cut, struct tr_error *err);
+static enum tr_code read_executed(struct tr_snapshot_cut *cut, const char *file,
+                                  struct tr_error *err);
+static enum tr_code read_time(struct tr_snapshot_cut *cut, struct tr_error *err);
+static enum tr_code run(const struct tr_query_port *port, const char *sql, struct tr_error *err);
+
+enum tr_code tr_snapshot_cut_make(struct tr_snapshot_cut *cut, struct tr_snapshot_schema *schema,
+                                  struct tr_error *err)
+{
+    char changed[256] = "";
+    enum tr_code code = prepare(cut, err);
+
+    for (uint32_t attempt = 0; code == TR_OK && attempt < SCHEMA_TRIES_MAX; attempt++) {
+        bool is_same = false;
+        code = tr_snapshot_schema_read(schema, cut->schema, cut->options, err);
+        if (code == TR_OK) {
+            code = cut_and_verify(cut, schema, &is_same, changed, err);
+        } else if (code == TR_ERR_STATE) {
+            code = TR_OK; /* a table vanished while we read */
+            (void)snprintf(changed, sizeof(changed), "%.250s", err->text);
+        }
+        if (code == TR_OK && is_same) {
+            return read_time(cut, err);
+        }
+        if (code == TR_OK) {
+            TR_COVER("snapshot.schema_changed");
+            TR_LOG(TR_LOG_INFO, "snapshot.schema_changed", TR_TEXT("what", changed),
+                   TR_UINT("attempt", attempt + 1));
+            code = run(cut->view, "ROLLBACK", err);
+        }
+    }
+    if (code != TR_OK) {
+        return code;
+    }
+    return TR_FAIL(err, TR_ERR_STATE, TR_RETRY,
+                   "no snapshot: tables are created, altered or dropped all the time (%s, %d "
+                   "attempts); pause those jobs, or leave the tables out by "
+                   "debezium.source.schema.history.internal.store.only.captured.tables.ddl = true",
+                   changed, SCHEMA_TRIES_MAX);
+}
+
+enum tr_code tr_snapshot_cut_unlock(struct tr_snapshot_cut *cut, struct tr_error *err)
+{
+    const enum tr_code code = cut->is_locked ? run(cut->lock, "UNLOCK TABLES", err) : TR_OK;
+
+    cut->is_locked = false;
+    cut->lock->close(cut->lock->self);
+    return code;
+}
+
+void tr_snapshot_cut_keep(struct tr_snapshot_cut *cut)
+{
+    struct tr_error err;
+
+    if (cut->is_locked && run(cut->lock, "SELECT 1", &err) != TR_OK) {
+        TR_COVER("snapshot.lock_lost");
+        cut->is_locked = false;
+        tr_log_error(TR_LOG_WARN, "snapshot.lock_lost", &err);
+    }
+}
+
+/* With `extended` the lock stays, unless the schema was another one. */
+static enum tr_code cut_and_verify(struct tr_snapshot_cut *cut,
+                                   const struct tr_snapshot_schema *schema, bool *is_same,
+                                   char changed[256], struct tr_error *err)
+{
+    enum tr_code code = try_once(cut, schema, err);
+
+    if (code == TR_OK && cut->options->locking != TR_SNAPSHOT_LOCK_EXTENDED) {
+        code = tr_snapshot_cut_unlock(cut, err); /* a lock that was lost meanwhile shows here */
+    }
+    if (code == TR_OK) {
+        code = tr_snapshot_schema_verify(schema, cut->schema, cut->options, is_same, changed, err);
+    }
+    if (code != TR_OK || !*is_same) {
+        cut->is_locked = false;
+        cut->lock->close(cut->lock->self); /* which unlocks */
+    }
+    return code;
+}
+
+static enum tr_code prepare(struct tr_snapshot_cut *cut, struct tr_error *err)
+{
+    enum tr_code code = prepare_session(cut->schema, err);
+
+    /* The statements' texts as Debezium's history shows them, whatever the server's own mode is. */
+    if (code == TR_OK) {
+        code = run(cut->schema, "SET SESSION sql_mode = '', sql_quote_show_create = ON", err);
+    }
+    if (code == TR_OK) {
+        code = prepare_session(cut->view, err);
+    }
+    if (code == TR_OK) {
+        code = run(cut->view, "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ", err);
+    }
+    return code;
+}
+
+static enum tr_code prepare_session(const struct tr_query_port *port, struct tr_error *err)
+{
+    enum tr_code code = run(port, "SET NAMES utf8mb4", err);
+
+    for (size_t i = 0;
+         code == TR_OK && i < sizeof(session_statements) / sizeof(session_statements[0]); i++) {
+        code = run(port, session_statements[i].sql, err);
+        if (code != TR_OK && code != TR_ERR_SOURCE_LINK && session_statements[i].is_optional) {
+            code = TR_OK;
+        }
+    }
+    return code;
+}
+
+static enum tr_code try_once(struct tr_snapshot_cut *cut, const struct tr_snapshot_schema *schema,
+                             struct tr_error *err)
+{
+    const bool snapshot_flag = cut->position->snapshot; /* not ours */
+    const enum tr_code code = cut->options->facts->flavor == TR_FLAVOR_MARIADB
+                                  ? cut_mariadb(cut, schema, err)
+                                  : cut_mysql(cut, schema, err);
+
+    cut->position->snapshot = snapshot_flag;
+    return code;
+}
+
+static enum tr_code cut_mysql(struct tr_snapshot_cut *cut, const struct tr_snapshot_schema *schema,
+                              struct tr_error *err)
+{
+    const struct tr_snapshot_options *options = cut->options;
+    const bool has_gtids = tr_server_facts_has_gtids(options->facts);
+
+    if (!options->with_rows && options->locking != TR_SNAPSHOT_LOCK_EXTENDED) {
+        cut->method = "position alone"; /* that the schema is the same around it is enough */
+        return read_position(cut, err);
+    }
+    if (options->locking == TR_SNAPSHOT_LOCK_NONE) {
+        if (!has_gtids) {
+            return TR_FAIL(
+                err, TR_ERR_CONFIG, TR_STOP,
+                "debezium.source.snapshot.locking.mode = none: without GTIDs changes "
+                "could be missed; use minimal (a lock of milliseconds), or set gtid_mode "
+                "= ON on the server");
+        }
+        return cut_by_gtid(cut, err);
+    }
+    if (options->locking == TR_SNAPSHOT_LOCK_EXTENDED) {
+        const enum tr_code code = take_lock(cut, schema, err);
+        return code != TR_OK ? code : cut_locked(cut, err);
+    }
+    switch (lock_globally(cut, err)) {
+    case LOCK_HELD:
+        return cut_locked(cut, err);
+    case LOCK_FAILED:
+        return err->code;
+    case LOCK_REFUSED:
+        break;
+    }
+    if (has_gtids) {
+        return cut_by_gtid(cut, err);
+    }
+    const enum tr_code code = lock_tables(cut, schema, err);
+    return code != TR_OK ? code : cut_locked(cut, err);
+}
+
+/* Nothing is written while the lock is held: view and position are of one moment. */
+static enum tr_code cut_locked(struct tr_snapshot_cut *cut, struct tr_error *err)
+{
+    const enum tr_code code = run(cut->view, START_VIEW, err);
+
+    return code != TR_OK ? code : read_position(cut, err);
+}
+
+/* Procedure E: the server says which position its view has. */
+static enum tr_code cut_mariadb(struct tr_snapshot_cut *cut,
+                                const struct tr_snapshot_schema *schema, struct tr_error *err)
+{
+    enum tr_code code = TR_OK;
+
+    cut->method = "the view's own position";
+    if (cut->options->locking == TR_SNAPSHOT_LOCK_EXTENDED) {
+        code = take_lock(cut, schema, err);
+    }
+    if (code == TR_OK) {
+        code = run(cut->view, START_VIEW, err);
+    }
+    return code != TR_OK ? code : read_view_position(cut, err);
+}
+
+/*
+ * Procedure C: the executed set, then the view. The set grows after a commit became visible, so the
+ * view holds all of the set, and some transactions more, which the log brings again.
+ *
+ * File and pos go with it for the offset's sake: the log is read by the set. They must not be later
+ * than the set, and the log's end moves before the set does: so first the log's end, then which
+ * transactions are being committed (gtid_owned: they own their GTID from before they are written
+ * until the set has it), then the set, once it holds all of those.
+ */
+static enum tr_code cut_by_gtid(struct tr_snapshot_cut *cut, struct tr_error *err)
+{
+    char file[TR_BINLOG_NAME_BYTES_MAX + 1];
+
+    cut->method = "executed GTIDs, no lock";
+    enum tr_code code = read_position(cut, err);
+    if (code == TR_OK) {
+        memcpy(file, cut->position->point.file, sizeof(file));
+        code = read_executed(cut, file, err);
+    }
+    return code != TR_OK ? code : run(cut->view, START_VIEW, err);
+}
+
+/* Formats the set of "uuid:7#34:8#35" without the threads behind '#'. */
+static void drop_owners(char *text)
+{
+    char *out = text;
+
+    for (const char *at = text; *at != '\0';) {
+        if (*at == '#') {
+            at++;
+            at += strspn(at, "0123456789");
+        } else {
+            *out++ = *at++;
+        }
+    }
+    *out = '\0';
+}
+
+static enum tr_code read_executed(struct tr_snapshot_cut *cut, const char *file,
+                                  struct tr_error *err)
+{
+    struct tr_query_rows rows = {0};
+    struct tr_gtid_set *owned = NULL;
+    bool has_all = false;
+
+    enum tr_code code = tr_gtid_set_open(&owned, TR_FLAVOR_MYSQL, err);
+    if (code == TR_OK) {
+        code = tr_query_rows_run(&rows, cut->schema, "SELECT @@global.gtid_owned", err);
+    }
+    if (code == TR_OK && rows.row_count > 0) {
+        const struct tr_span cell = tr_query_rows_cell(&rows, 0, 0);
+        char *text = calloc(1, cell.bytes + 1);
+        if (text == NULL) {
+            code = TR_FAIL(err, TR_ERR_SYSTEM, TR_STOP, "no memory for a GTID set: add memory");
+        } else {
+            memcpy(text, cell.bytes == 0 ? (const uint8_t *)"" : cell.data, cell.bytes);
+            drop_owners(text);
+            code = tr_gtid_set_parse(owned, cut->sources, tr_span_of_text(text), err);
+        }
+        free(text);
+    }
+    for (uint32_t i = 0; code == TR_OK && !has_all && i < GTID_WAITS_MAX; i++) {
+        if (i > 0) {
+            code = run(cut->schema, "DO SLEEP(0.1)", err);
+        }
+        if (code == TR_OK) {
+            code = tr_query_rows_run(&rows, cut->schema, "SELECT @@global.gtid_executed", err);
+        }
+        if (code == TR_OK && rows.row_count > 0) {
+            tr_gtid_set_clear(cut->position->gtids);
+            code = tr_gtid_set_parse(cut->position->gtids, cut->sources,
+                                     tr_query_rows_cell(&rows, 0, 0), err);
+            has_all = code == TR_OK && tr_gtid_set_contains_set(cut->position->gtids, owned);
+        }
+    }
+    if (code == TR_OK && !has_all) {
+        /* Someone owns a GTID for long (a replica's large transaction). The file's beginning is
+         * surely before the set: a file begins when all of the one before is committed. */
+        TR_COVER("snapshot.gtid_owned_for_long");
+        (void)snprintf(cut->position->point.file, sizeof(cut->position->point.file), "%s", file);
+        cut->position->point.pos = POS_FIRST;
+    }
+    tr_gtid_set_close(owned);
+    tr_query_rows_deinit(&rows);
+    return code;
+}
+
+/* `extended`: the global lock, or the tables'. */
+static enum tr_code take_lock(struct tr_snapshot_cut *cut, const struct tr_snapshot_schema *schema,
+                              struct tr_error *err)
+{
+    switch (lock_globally(cut, err)) {
+    case LOCK_HELD:
+        return TR_OK;
+    case LOCK_FAILED:
+        return err->code;
+    case LOCK_REFUSED:
+        break;
+    }
+    return lock_tables(cut, schema, err);
+}
+
+static enum lock lock_globally(struct tr_snapshot_cut *cut, struct tr_error *err)
+{
+    const enum lock lock = try_lock(cut, "FLUSH TABLES WITH READ LOCK", err);
+
+    cut->method = "global read lock";
+    if (lock == LOCK_REFUSED) {
+        TR_COVER("snapshot.global_lock_refused");
+        TR_LOG(TR_LOG_INFO, "snapshot.global_lock_refused", TR_TEXT("error", err->text));
+    }
+    return lock;
+}
+
+/* Procedure B: nobody writes to the tables that we read, and who did has committed. */
+static enum tr_code lock_tables(struct tr_snapshot_cut *cut,
+                                const struct tr_snapshot_schema *schema, struct tr_error *err)
+{
+    struct tr_snapshot_writer writer = {0};
+    char *sql = NULL;
+
+    cut->method = "read locks of the tables";
+    if (schema->row_table_count == 0) {
+        return TR_OK;
+    }
+    for (int pass = 0; pass < 2; pass++) {
+        writer = (struct tr_snapshot_writer){.out = sql, .room_bytes = writer.bytes};
+        tr_snapshot_write_text(&writer, "LOCK TABLES ");
+        for (uint32_t i = 0; i < schema->row_table_count; i++) {
+            tr_snapshot_write_text(&writer, i == 0 ? "" : ", ");
+            tr_snapshot_write_table(&writer, &schema->tables[schema->row_tables[i]]);
+            tr_snapshot_write_text(&writer, " READ");
+        }
+        if (pass == 0) {
+            sql = calloc(1, writer.bytes + 1);
+        }
+        if (sql == NULL) {
+            return TR_FAIL(err, TR_ERR_SYSTEM, TR_STOP, "no memory for LOCK TABLES: add memory");
+        }
+    }
+    const enum lock lock = try_lock(cut, sql, err);
+    free(sql);
+    return lock == LOCK_HELD ? TR_OK : lock == LOCK_FAILED ? err->code : refuse_tables(cut, err);
+}
+
+/* While a lock is waited for, all writers wait behind it: hence the limit, and a pause before the
+ * next try. */
+static enum lock try_lock(struct tr_snapshot_cut *cut, const char *sql, struct tr_error *err)
+{
+    char timeout[80];
+    const int64_t timeout_s = (cut->options->lock_timeout_ms + 999) / 1000;
+
+    (void)snprintf(timeout, sizeof(timeout), "SET SESSION lock_wait_timeout = %" PRId64,
+                   timeout_s > 0 ? timeout_s : 1);
+    enum tr_code code = prepare_session(cut->lock, err);
+    if (code == TR_OK) {
+        code = run(cut->lock, timeout, err);
+    }
+    for (int attempt = 0; code == TR_OK && attempt < LOCK_TRIES_MAX; attempt++) {
+        code = attempt == 0 ? TR_OK : run(cut->lock, "DO SLEEP(1)", err);
+        if (code == TR_OK) {
+            code = run(cut->lock, sql, err);
+            cut->is_locked = code == TR_OK;
+        }
+        if (cut->is_locked) {
+            return LOCK_HELD;
+        }
+        if (code == TR_ERR_SOURCE_LINK) {
+            return LOCK_FAILED;
+        }
+        if (cut->lock->last_server_error(cut->lock->self) != ERROR_LOCK_WAIT_TIMEOUT) {
+            return LOCK_REFUSED;
+        }
+        TR_COVER("snapshot.lock_timeout");
+        TR_LOG(TR_LOG_WARN, "snapshot.lock_timeout", TR_INT("attempt", attempt + 1),
+               TR_INT("timeout_s", timeout_s));
+        code = TR_OK;
+    }
+    if (code == TR_OK) {
+        (void)TR_FAIL(
+            err, TR_ERR_STATE, TR_RETRY,
+            "no lock for the snapshot's cut in %d x %" PRId64
+            " s: a statement runs that long (see SHOW PROCESSLIST); wait for it, or raise "
+            "debezium.source.snapshot.lock.timeout.ms",
+            LOCK_TRIES_MAX, timeout_s);
+    }
+    return LOCK_FAILED;
+}
+
+static enum tr_code refuse_tables(const struct tr_snapshot_cut *cut, struct tr_error *err)
+{
+    char said[512];
+
+    (void)snprintf(said, sizeof(said), "%.500s", err->text);
+    return TR_FAIL(err, TR_ERR_SOURCE_AUTH, TR_STOP,
+                   "no exact cut of the data is possible: user %s may take neither the global lock "
+                   "nor the tables' locks; run GRANT RELOAD ON *.* TO the user, or GRANT SELECT, "
+                   "LOCK TABLES ON `database`.* TO it for every captured database%s (%s)",
+                   cut->options->facts->user,
+                   cut->options->facts->flavor == TR_FLAVOR_MYSQL
+                       ? ", or set gtid_mode = ON on the server"
+                       : "",
+                   said);
+}
+
+static enum tr_code read_position(struct tr_snapshot_cut *cut, struct tr_error *err)
+{
+    return tr_server_position_read(cut->position, cut->options->facts, cut->schema, cut->sources,
+                                   err);
+}
+
+/* SHOW STATUS of the view's session: its values are those of the moment of START TRANSACTION. */
+static enum tr_code read_view_position(struct tr_snapshot_cut *cut, struct tr_error *err)
+{
+    struct tr_log_point *point = &cut->position->point;
+    struct tr_query_rows rows = {0};
+
+    *point = (struct tr_log_point){0};
+    tr_gtid_set_clear(cut->position->gtids);
+    enum tr_code code =
+        tr_query_rows_run(&rows, cut->view, "SHOW STATUS LIKE 'binlog_snapshot_%'", err);
+    for (uint32_t i = 0; code == TR_OK && i < rows.row_count; i++) {
+        const struct tr_span name = tr_query_rows_cell(&rows, i, 0);
+        const struct tr_span value = tr_query_rows_cell(&rows, i, 1);
+        static const char file[] = "binlog_snapshot_file";
+        static const char pos[] = "binlog_snapshot_position";
+        char text[TR_BINLOG_NAME_BYTES_MAX + 1] = "";
+        if (value.bytes >= sizeof(text)) {
+            continue;
+        }
+        memcpy(text, value.bytes == 0 ? (const uint8_t *)"" : value.data, value.bytes);
+        if (name.bytes == sizeof(file) - 1 &&
+            strncasecmp((const char *)name.data, file, name.bytes) == 0) {
+            memcpy(point->file, text, sizeof(text));
+        } else if (name.bytes == sizeof(pos) - 1 &&
+                   strncasecmp((const char *)name.data, pos, name.bytes) == 0) {
+            point->pos = strtoull(text, NULL, 10);
+        }
+    }
+    tr_query_rows_deinit(&rows);
+    if (code == TR_OK && (point->file[0] == '\0' || point->pos == 0)) {
+        return TR_FAIL(err, TR_ERR_SOURCE_SETUP, TR_STOP,
+                       "the server reports no binary log: start it with --log-bin and --server-id");
+    }
+    return code != TR_OK
+               ? code
+               : tr_server_position_read_gtids(cut->position, cut->schema, cut->sources, err);
+}
+
+static enum tr_code read_time(struct tr_snapshot_cut *cut, struct tr_error *err)
+{
+    struct tr_query_rows rows = {0};
+    char text[24] = "";
+
+    const enum tr_code code = tr_query_rows_run(&rows, cut->schema, "SELECT UNIX_TIMESTAMP()", err);
+    if (code == TR_OK && rows.row_count > 0) {
+        const struct tr_span cell = tr_query_rows_cell(&rows, 0, 0);
+        if (cell.bytes > 0 && cell.bytes < sizeof(text)) {
+            memcpy(text, cell.data, cell.bytes);
+        }
+        cut->position->point.ts_sec = strtoll(text, NULL, 10);
+    }
+    tr_query_rows_deinit(&rows);
+    return code;
+}
+
+static enum tr_code run(const struct tr_query_port *port, const char *sql, struct tr_error *err)
+{
+    return port->run(port->self, sql, NULL, NULL, err);
+}
