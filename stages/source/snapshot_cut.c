@@ -174,12 +174,12 @@ static enum tr_code prepare_session(const struct tr_query_port *port, struct tr_
 static enum tr_code try_once(struct tr_snapshot_cut *cut, const struct tr_snapshot_schema *schema,
                              struct tr_error *err)
 {
-    const bool snapshot_flag = cut->position->snapshot; /* not ours */
+    const bool snapshot_flag = cut->position->point.snapshot; /* not ours */
     const enum tr_code code = cut->options->facts->flavor == TR_FLAVOR_MARIADB
                                   ? cut_mariadb(cut, schema, err)
                                   : cut_mysql(cut, schema, err);
 
-    cut->position->snapshot = snapshot_flag;
+    cut->position->point.snapshot = snapshot_flag;
     return code;
 }
 
