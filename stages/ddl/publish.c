@@ -24,6 +24,24 @@ static bool add_document(struct tr_ddl_publication *publication, const struct wr
 static bool add_record(struct tr_ddl_publication *publication, struct tr_prepared **last,
                        const struct writing *writing);
 
+/* Rows logged as statements: Debezium passes over them, by their first seven letters. */
+static bool is_row_statement(struct tr_span sql)
+{
+    static const char *const heads[] = {"INSERT ", "UPDATE ", "DELETE "};
+    for (size_t i = 0; i < sizeof(heads) / sizeof(heads[0]); i++) {
+        size_t same = 0;
+        while (same < 7 && same < sql.bytes &&
+               (sql.data[same] == heads[i][same] ||
+                (sql.data[same] & 0xDF) == (uint8_t)heads[i][same])) {
+            same++;
+        }
+        if (same == 7) {
+            return true;
+        }
+    }
+    return false;
+}
+
 enum tr_code tr_ddl_publish(const struct tr_ddl_publisher *publisher,
                             const struct tr_ddl_event *event, const struct tr_ddl_result *result,
                             const struct tr_ddl_place *place,
@@ -34,7 +52,7 @@ enum tr_code tr_ddl_publish(const struct tr_ddl_publisher *publisher,
     bool is_whole = true;
 
     *publication = (struct tr_ddl_publication){0};
-    if (tr_ddl_is_filtered(event->sql)) {
+    if (tr_ddl_is_filtered(event->sql) || is_row_statement(event->sql)) {
         return TR_OK;
     }
     if (ddl_plan_make(&plan, publisher, event, result, err) != TR_OK) {
