@@ -417,6 +417,9 @@ static bool build(struct tr_coordinator *coordinator, bool is_newest, int64_t no
     struct tr_identity identity = identity_of(coordinator, link_epoch);
 
     identity.point = position->point;
+    if (coordinator->options.historian != NULL) {
+        identity.history = tr_historian_seal(coordinator->options.historian);
+    }
     identity.saved_unix_ms = (now_ns + coordinator->options.wall_offset_ns) / TR_NS_PER_MS;
     coordinator->value_bytes =
         tr_position_write_json(position, coordinator->value, TR_STORE_TEXT_BYTES_MAX);

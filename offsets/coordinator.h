@@ -28,6 +28,7 @@
 #include "engine/fault.h"
 #include "engine/metrics.h"
 #include "engine/ring.h"
+#include "offsets/historian.h"
 #include "offsets/identity.h"
 #include "offsets/position.h"
 #include "offsets/store.h"
@@ -45,8 +46,9 @@ struct tr_coordinator_options {
     struct tr_span stored_value;
     const struct tr_identity
         *identity; /* the server that `initial` was read from or is about to be; link epoch 0 */
-    struct tr_store *store;    /* borrows; open, and idle */
-    struct tr_ring *positions; /* struct tr_unit_position, from the collector */
+    struct tr_store *store;         /* borrows; open, and idle */
+    struct tr_historian *historian; /* borrows; its seal is saved with each position; NULL: none */
+    struct tr_ring *positions;      /* struct tr_unit_position, from the collector */
     uint32_t shipper_count;
     const _Atomic uint64_t *acked_seq[TR_COORDINATOR_SHIPPERS_MAX];
     const _Atomic uint64_t *sequenced_seq;

@@ -19,7 +19,10 @@ static uint32_t drain(struct tr_historian *historian);
 
 void tr_historian_init(struct tr_historian *historian, const struct tr_historian_options *options)
 {
-    *historian = (struct tr_historian){.options = *options};
+    *historian = (struct tr_historian){.options = *options, .seal = options->seal};
+    const int result = pthread_mutex_init(&historian->mutex, NULL);
+
+    TR_ASSERT(result == 0); /* a default mutex takes nothing that could lack */
     historian->actor = (struct tr_actor){
         .name = "historian", .self = historian, .step = step, .has_work = has_work};
 }
@@ -32,7 +35,31 @@ void tr_historian_deinit(struct tr_historian *historian)
     do {
         free_batch(historian);
     } while (drain(historian) != 0);
+    (void)pthread_mutex_destroy(&historian->mutex);
     memset(historian, 0, sizeof(*historian));
+}
+
+static void lock(struct tr_historian *historian)
+{
+    const int result = pthread_mutex_lock(&historian->mutex);
+
+    TR_ASSERT(result == 0);
+}
+
+static void unlock(struct tr_historian *historian)
+{
+    const int result = pthread_mutex_unlock(&historian->mutex);
+
+    TR_ASSERT(result == 0);
+}
+
+struct tr_history_seal tr_historian_seal(struct tr_historian *historian)
+{
+    lock(historian);
+    const struct tr_history_seal seal = historian->seal;
+
+    unlock(historian);
+    return seal;
 }
 
 static void free_batch(struct tr_historian *historian)
@@ -101,6 +128,11 @@ static void append_done(struct tr_historian *historian, int64_t now_ns)
     }
     historian->retry_delay_ns = 0;
     count_metric(historian, TR_METRIC_HISTORY_DOCUMENTS, historian->batch_count);
+    lock(historian);
+    for (uint32_t i = 0; i < historian->batch_count; i++) {
+        tr_history_seal_add(&historian->seal, historian->texts[i]);
+    }
+    unlock(historian);
     free_batch(historian);
 }
 

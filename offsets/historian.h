@@ -12,11 +12,12 @@
  *
  * An append that fails for a passing reason is repeated with backoff while streaming goes on (the
  * position stands still meanwhile); one that needs an operator raises the fault.
- * @thread one runner; init, deinit: see there
+ * @thread one runner; init, deinit, seal: see there
  */
 #ifndef TR_OFFSETS_HISTORIAN_H
 #define TR_OFFSETS_HISTORIAN_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -26,6 +27,7 @@
 #include "engine/fault.h"
 #include "engine/metrics.h"
 #include "engine/ring.h"
+#include "offsets/history_seal.h"
 #include "offsets/history_store.h"
 
 #define TR_HISTORY_RING_SLOTS 1024
@@ -44,13 +46,14 @@ struct tr_historian_options {
     _Atomic uint64_t *history_seq;
     struct tr_doorbell *coordinator_bell; /* rung when history_seq moves; NULL = nobody parks, or
                                              the coordinator is stepped after us on one runner */
-    int64_t failing_ns_max; /* a store that fails longer stops the engine; 0 = never */
+    struct tr_history_seal seal; /* of the documents that the store had when it was loaded */
+    int64_t failing_ns_max;      /* a store that fails longer stops the engine; 0 = never */
     struct tr_fault *fault;
     struct tr_metric_block *metrics; /* may be NULL */
 };
 
 struct tr_historian {
-    struct tr_historian_options options;
+    struct tr_historian_options options;                 /* seal is not used after init */
     struct tr_actor actor;                               /* for the runner */
     struct tr_history_entry batch[TR_HISTORY_BATCH_MAX]; /* owns the texts; being stored */
     struct tr_span texts[TR_HISTORY_BATCH_MAX];
@@ -61,10 +64,15 @@ struct tr_historian {
     int64_t next_try_ns;
     int64_t retry_delay_ns; /* 0 = the last append was good */
     int64_t failing_since_ns;
+    pthread_mutex_t mutex;       /* guards seal against other threads' reads */
+    struct tr_history_seal seal; /* of all documents that are stored */
 };
 
 /* @thread main, before the runner starts */
 void tr_historian_init(struct tr_historian *historian, const struct tr_historian_options *options);
+
+/* The seal of what is stored: at least all documents of units up to any history_seq seen before. @thread any */
+struct tr_history_seal tr_historian_seal(struct tr_historian *historian);
 
 /* Frees what was not stored, in the ring too; accepts a zeroed one. The store borrows from it: close
  * that before. @thread main, after the runner ended */

@@ -12,9 +12,11 @@ size_t tr_identity_write_json(const struct tr_identity *identity, char *out, siz
     const struct tr_log_point *point = &identity->point;
     struct tr_json_writer json = tr_json_writer_of(out, room_bytes);
     char fingerprint[17];
+    char chain[17];
 
     (void)snprintf(fingerprint, sizeof(fingerprint), "%016llx",
                    (unsigned long long)identity->schema_fingerprint);
+    (void)snprintf(chain, sizeof(chain), "%016llx", (unsigned long long)identity->history.chain);
     tr_json_write_literal(&json, "{\"format\":");
     tr_json_write_uint64(&json, TR_IDENTITY_FORMAT);
     tr_json_write_literal(&json, identity->flavor == TR_FLAVOR_MYSQL ? ",\"flavor\":\"mysql\""
@@ -33,6 +35,12 @@ size_t tr_identity_write_json(const struct tr_identity *identity, char *out, siz
     tr_json_write_text(&json, tr_span_of_text(identity->binlog_base));
     tr_json_write_literal(&json, ",\"schema_fingerprint\":");
     tr_json_write_text(&json, tr_span_of_text(fingerprint));
+    if (identity->history.document_count != 0) {
+        tr_json_write_literal(&json, ",\"history_documents\":");
+        tr_json_write_uint64(&json, identity->history.document_count);
+        tr_json_write_literal(&json, ",\"history_chain\":");
+        tr_json_write_text(&json, tr_span_of_text(chain));
+    }
     tr_json_write_literal(&json, ",\"saved_unix_ms\":");
     tr_json_write_int64(&json, identity->saved_unix_ms);
     tr_json_write_literal(&json, ",\"file\":");
@@ -133,6 +141,12 @@ static bool parse_member(struct tr_identity *identity, struct tr_json_reader *re
     }
     if (IS("schema_fingerprint")) {
         return read_hex64(reader, &identity->schema_fingerprint);
+    }
+    if (IS("history_documents")) {
+        return read_number(reader, INT64_MAX, &identity->history.document_count);
+    }
+    if (IS("history_chain")) {
+        return read_hex64(reader, &identity->history.chain);
     }
     if (IS("saved_unix_ms")) {
         identity->saved_unix_ms = tr_json_get_int64(reader);

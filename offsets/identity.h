@@ -17,6 +17,7 @@
 #include "engine/bytes.h"
 #include "engine/error.h"
 #include "offsets/gtid.h"
+#include "offsets/history_seal.h"
 #include "offsets/position.h"
 
 #define TR_IDENTITY_FORMAT 1 /* what we write; the newest that we read */
@@ -31,6 +32,8 @@ struct tr_identity {
     uint32_t domain_id;  /* MariaDB: @@gtid_domain_id */
     char binlog_base[TR_BINLOG_NAME_BYTES_MAX + 1]; /* "binlog" of binlog.000001; empty = unknown */
     uint64_t schema_fingerprint; /* of all captured tables, the application's; 0 = none given */
+    struct tr_history_seal
+        history; /* of the documents stored by then; at least those that the position needs */
     int64_t saved_unix_ms;
     /* The saved point, so that the record is known to be of this offset. ts_sec and server_id are not kept. */
     struct tr_log_point point;

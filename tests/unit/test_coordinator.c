@@ -228,6 +228,22 @@ static void stored_position_is_not_written_again(void **state)
     assert_int_equal(f->fake.save_count, 0);
 }
 
+static void history_is_sealed_with_the_position(void **state)
+{
+    static struct tr_historian historian;
+    const struct tr_historian_options historian_options = {
+        .seal = {.document_count = 3, .chain = 0xabc}};
+    struct tr_coordinator_options options = options_of("", 0);
+
+    (void)state;
+    tr_historian_init(&historian, &historian_options);
+    options.historian = &historian;
+    assert_int_equal(tr_coordinator_init(&f->coordinator, &options, &f->err), TR_OK);
+    settle();
+    assert_non_null(
+        strstr(f->fake.identity, "\"history_documents\":3,\"history_chain\":\"0000000000000abc\""));
+}
+
 static void newest_unit_saves_its_record_and_older_ones_their_end(void **state)
 {
     (void)state;
@@ -473,6 +489,8 @@ static void identity_is_read_back_and_compared(void **state)
     f->identity.schema_fingerprint = UINT64_C(0x0123456789abcdef);
     f->identity.saved_unix_ms = 1795345528123;
     f->identity.point = f->initial.point;
+    f->identity.history =
+        (struct tr_history_seal){.document_count = 7, .chain = UINT64_C(0xfedcba9876543210)};
     const size_t bytes = tr_identity_write_json(&f->identity, text, sizeof(text));
 
     assert_int_equal(bytes, strlen(text));
@@ -480,6 +498,8 @@ static void identity_is_read_back_and_compared(void **state)
     assert_true(tr_identity_same_server(&back, &f->identity));
     assert_true(tr_identity_is_of(&back, &f->initial.point));
     assert_true(back.schema_fingerprint == f->identity.schema_fingerprint);
+    assert_int_equal(back.history.document_count, 7);
+    assert_true(back.history.chain == f->identity.history.chain);
     assert_true(back.saved_unix_ms == f->identity.saved_unix_ms);
     back.point.row_count++;
     assert_false(tr_identity_is_of(&back, &f->initial.point));
@@ -524,6 +544,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(initial_position_is_saved_when_the_store_is_empty),
         CASE(stored_position_is_not_written_again),
+        CASE(history_is_sealed_with_the_position),
         CASE(newest_unit_saves_its_record_and_older_ones_their_end),
         CASE(newest_unit_without_a_record_saves_the_last_one),
         CASE(units_without_any_record_keep_the_initial_position),

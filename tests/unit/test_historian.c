@@ -293,6 +293,55 @@ static void failure_that_lasts_too_long_raises_the_fault(void **state)
     assert_non_null(tr_fault_seen(&f->fault));
 }
 
+static void seal_takes_in_what_is_stored_and_nothing_else(void **state)
+{
+    struct tr_history_seal wanted = {0};
+
+    (void)state;
+    tr_history_seal_add(&wanted, tr_span_of_text("before"));
+    tr_historian_init(&f->historian,
+                      &(struct tr_historian_options){.store = &f->fake.store,
+                                                     .entries = &f->entries,
+                                                     .sequenced_seq = &f->sequenced_seq,
+                                                     .history_seq = &f->history_seq,
+                                                     .seal = wanted,
+                                                     .fault = &f->fault});
+    f->fake.next = TR_STORE_FAILED;
+    f->fake.remedy = TR_RETRY;
+    push(1);
+    settle();
+    assert_int_equal(tr_historian_seal(&f->historian).document_count, 1);
+    assert_true(tr_historian_seal(&f->historian).chain == wanted.chain);
+    f->fake.next = TR_STORE_DONE;
+    f->now_ns += TR_NS_PER_S;
+    push(2);
+    settle();
+    tr_history_seal_add(&wanted, tr_span_of_text("document 0"));
+    tr_history_seal_add(&wanted, tr_span_of_text("document 1"));
+    assert_int_equal(tr_historian_seal(&f->historian).document_count, 3);
+    assert_true(tr_historian_seal(&f->historian).chain == wanted.chain);
+}
+
+static void seal_tells_documents_their_order_and_their_ends_apart(void **state)
+{
+    static const char *const histories[][3] = {{"ab", "c", NULL},
+                                               {"a", "bc", NULL},
+                                               {"abc", NULL, NULL},
+                                               {"c", "ab", NULL},
+                                               {"ab", "d", NULL}};
+    struct tr_history_seal seals[5] = {0};
+
+    (void)state;
+    for (size_t i = 0; i < 5; i++) {
+        for (size_t j = 0; histories[i][j] != NULL; j++) {
+            tr_history_seal_add(&seals[i], tr_span_of_text(histories[i][j]));
+        }
+        for (size_t j = 0; j < i; j++) {
+            assert_true(seals[i].chain != seals[j].chain);
+        }
+    }
+}
+
 static void what_was_not_stored_is_freed(void **state)
 {
     (void)state;
@@ -362,6 +411,8 @@ int main(void)
         TEST(failed_append_is_repeated_with_backoff_and_the_same_documents),
         TEST(failure_for_an_operator_raises_the_fault_and_stores_no_more),
         TEST(failure_that_lasts_too_long_raises_the_fault),
+        TEST(seal_takes_in_what_is_stored_and_nothing_else),
+        TEST(seal_tells_documents_their_order_and_their_ends_apart),
         TEST(what_was_not_stored_is_freed),
         TEST(no_number_is_published_before_its_documents_are_stored),
     };
