@@ -436,6 +436,7 @@ enum tr_code tr_history_file_open(struct tr_history_store *store,
     *store = (struct tr_history_store){
         .self = file,
         .name = "file",
+        .is_kept = true,
         .start_load = start_load,
         .start_append = start_append,
         .poll = poll_command,

@@ -109,6 +109,7 @@ enum tr_code tr_history_redis_open(struct tr_history_store *store,
     *store = (struct tr_history_store){
         .self = session,
         .name = "redis",
+        .is_kept = true,
         .start_load = start_load,
         .start_append = start_append,
         .poll = poll_command,

@@ -28,6 +28,7 @@ typedef enum tr_code tr_history_on_document(void *self, struct tr_span document,
 struct tr_history_store {
     void *self;
     const char *name; /* "file", "redis", "memory", "model" */
+    bool is_kept;     /* what is stored is there at the next start */
     /* Starts reading all documents, oldest first. Begun again after FAILED with TR_RETRY it goes on
      * behind the last document that was given. */
     void (*start_load)(void *self, tr_history_on_document *on_document, void *document_self,

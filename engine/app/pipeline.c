@@ -219,6 +219,9 @@ static bool make_coordinator(struct tr_pipeline *pipeline, struct tr_error *err)
     for (uint32_t s = 0; s < options->shipper_count; s++) {
         coordinator.acked_seq[s] = &pipeline->progress.shippers[s].acked_seq;
     }
+    if (options->historian.store != NULL && options->historian.store->is_kept) {
+        coordinator.historian = &pipeline->historian;
+    }
     if (options->historian.store != NULL) { /* one more that has to be through with a unit */
         coordinator.acked_seq[coordinator.shipper_count++] = &pipeline->progress.history_seq;
     }

@@ -14,6 +14,7 @@
 #include "engine/fault.h"
 #include "engine/metrics.h"
 #include "engine/reactor.h"
+#include "offsets/history_seal.h"
 #include "offsets/history_store.h"
 #include "offsets/identity.h"
 #include "offsets/position.h"
@@ -39,6 +40,9 @@ struct tr_start {
     /* Made here, owned. */
     struct tr_store store;
     struct tr_history_store history; /* self == NULL: none is configured, or it is not open */
+    /* What the loaded history must at least have; document_count == 0: nothing is known. */
+    struct tr_history_seal history_wanted;
+    struct tr_history_seal history_seal; /* of what it has; for the historian and the first save */
     struct tr_mysql_query query;
     struct tr_server_facts facts;
     struct tr_gtid_sources *gtid_sources;

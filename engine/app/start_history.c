@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/app/start_history.h"
 
+#include <inttypes.h>
+
 #include "engine/assert.h"
 #include "engine/clock.h"
 #include "offsets/history_file.h"
@@ -57,18 +59,47 @@ enum tr_code tr_start_open_history(struct tr_start *start, struct tr_error *err)
     }
 }
 
-/* Counts what goes through. */
-struct counter {
+/* Seals what goes through. */
+struct sealing {
+    struct tr_start *start;
     tr_history_on_document *on_document;
     void *self;
-    uint64_t count;
 };
 
-static enum tr_code count_document(void *self, struct tr_span document, struct tr_error *err)
+/* Where it is and what to do, for both ways in which a history is not the one that we left. */
+static const char seal_remedy[] =
+    "restore it from a backup; where you changed it on purpose delete our record beside the offset "
+    "(FILE.tailrace, or the Redis key that ends in :tailrace) and start again";
+
+static enum tr_code seal_document(void *self, struct tr_span document, struct tr_error *err)
 {
-    struct counter *counter = self;
-    counter->count++;
-    return counter->on_document(counter->self, document, err);
+    const struct sealing *sealing = self;
+    struct tr_start *start = sealing->start;
+    tr_history_seal_add(&start->history_seal, document);
+    if (start->history_seal.document_count == start->history_wanted.document_count &&
+        start->history_seal.chain != start->history_wanted.chain) {
+        return TR_FAIL(err, TR_ERR_STATE, TR_STOP,
+                       "the first %" PRIu64 " documents are not those that were stored when the "
+                       "position was saved: the history was edited; %s",
+                       start->history_seal.document_count, seal_remedy);
+    }
+    return sealing->on_document == NULL ? TR_OK
+                                        : sealing->on_document(sealing->self, document, err);
+}
+
+static enum tr_code check_seal(const struct tr_start *start, struct tr_error *err)
+{
+    if (start->history_seal.document_count >= start->history_wanted.document_count) {
+        return TR_OK;
+    }
+    return TR_FAIL(
+        err, TR_ERR_STATE, TR_STOP,
+        "schema history (%s%s%s) = %" PRIu64 " documents: %" PRIu64
+        " were stored when the position was saved: the history was truncated, or is "
+        "another one; %s",
+        start->history.name, start->config->history_storage == TR_CONFIG_HISTORY_FILE ? " " : "",
+        start->config->history_storage == TR_CONFIG_HISTORY_FILE ? start->config->history_file : "",
+        start->history_seal.document_count, start->history_wanted.document_count, seal_remedy);
 }
 
 /* Turns both reactors until the command is done; TR_STORE_PENDING only with err (a stop was asked
@@ -91,15 +122,16 @@ static enum tr_store_state wait_history(struct tr_start *start, struct tr_error 
 enum tr_code tr_start_load_history(struct tr_start *start, tr_history_on_document *on_document,
                                    void *self, uint64_t *count, struct tr_error *err)
 {
-    struct counter counter = {.on_document = on_document, .self = self};
+    struct sealing sealing = {.start = start, .on_document = on_document, .self = self};
     TR_ASSERT(start->history.self != NULL);
+    start->history_seal = (struct tr_history_seal){0};
     for (;;) { /* ends: by an answer, or by the store's own limit of attempts */
-        start->history.start_load(start->history.self, count_document, &counter,
+        start->history.start_load(start->history.self, seal_document, &sealing,
                                   tr_clock_monotonic_ns(tr_clock_system()));
         const enum tr_store_state state = wait_history(start, err);
         if (state == TR_STORE_DONE) {
-            *count = counter.count;
-            return TR_OK;
+            *count = start->history_seal.document_count;
+            return check_seal(start, err);
         }
         if (state == TR_STORE_PENDING || !tr_start_may_retry(start, err)) {
             return err->code;

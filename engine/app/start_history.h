@@ -15,8 +15,10 @@ TR_NODISCARD enum tr_code tr_start_open_history(struct tr_start *start, struct t
 
 /*
  * Gives all documents, oldest first, and says how many there were: 0 = there is no history yet. Waits
- * for a Redis within tailrace.startup.wait.ms; a document is never given twice. Before the first
- * append. Errors: the store's, on_document's with the place of the document, TR_ERR_INTERRUPTED.
+ * for a Redis within tailrace.startup.wait.ms; a document is never given twice. Must be called before
+ * the first append, also where nobody wants to know (on_document == NULL). Sets start->history_seal.
+ * Errors: the store's, on_document's with the place of the document, TR_ERR_STATE when the history is
+ * not the one that start->history_wanted seals (truncated, edited, another one), TR_ERR_INTERRUPTED.
  */
 TR_NODISCARD enum tr_code tr_start_load_history(struct tr_start *start,
                                                 tr_history_on_document *on_document, void *self,

@@ -136,6 +136,7 @@ void tr_model_history_init(struct tr_model_history *history, uint64_t seed, uint
     TR_ASSERT(history->batch != NULL);
     history->port = (struct tr_history_store){.self = history,
                                               .name = "model",
+                                              .is_kept = true,
                                               .start_load = start_load,
                                               .start_append = start_append,
                                               .poll = poll_store,

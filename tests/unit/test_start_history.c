@@ -107,6 +107,37 @@ static void file_is_created_counted_and_read_again(void **state)
     assert_int_equal(given_count, 2);
 }
 
+static void history_that_is_not_the_sealed_one_is_refused(void **state)
+{
+    const struct tr_span documents[3] = {tr_span_of_text(DOCUMENT), tr_span_of_text(DOCUMENT),
+                                         tr_span_of_text(DOCUMENT)};
+    char path[128];
+    uint64_t count;
+
+    (void)state;
+    (void)snprintf(path, sizeof(path), "%s/h.dat", folder);
+    configure("io.debezium.storage.file.history.FileSchemaHistory", ".file.filename", path);
+    assert_int_equal(tr_start_open_history(&start, &err), TR_OK);
+    assert_int_equal(tr_start_load_history(&start, NULL, NULL, &count, &err), TR_OK);
+    start.history.start_append(start.history.self, documents, 2, 0);
+    assert_int_equal(start.history.poll(start.history.self, 0, &err), TR_STORE_DONE);
+    assert_int_equal(tr_start_load_history(&start, NULL, NULL, &count, &err), TR_OK);
+    start.history_wanted = start.history_seal;
+    assert_int_equal(start.history_wanted.document_count, 2);
+    start.history.start_append(start.history.self, documents, 1, 0); /* more than wanted: fine */
+    assert_int_equal(start.history.poll(start.history.self, 0, &err), TR_STORE_DONE);
+    assert_int_equal(tr_start_load_history(&start, NULL, NULL, &count, &err), TR_OK);
+    assert_int_equal(count, 3);
+    start.history_wanted.chain++;
+    assert_int_equal(tr_start_load_history(&start, NULL, NULL, &count, &err), TR_ERR_STATE);
+    assert_non_null(strstr(err.text, "edited"));
+    assert_non_null(strstr(err.text, path));
+    start.history_wanted.document_count = 4;
+    assert_int_equal(tr_start_load_history(&start, NULL, NULL, &count, &err), TR_ERR_STATE);
+    assert_non_null(strstr(err.text, "= 3 documents: 4 were stored"));
+    assert_non_null(strstr(err.text, path));
+}
+
 static void memory_is_empty_at_every_start(void **state)
 {
     uint64_t count = 9;
@@ -152,6 +183,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(no_history_is_none),
         TEST(file_is_created_counted_and_read_again),
+        TEST(history_that_is_not_the_sealed_one_is_refused),
         TEST(memory_is_empty_at_every_start),
         TEST(redis_that_does_not_answer_is_named_after_the_attempts),
         TEST(waiting_for_redis_ends_by_a_signal),
