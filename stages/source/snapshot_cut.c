@@ -5,19 +5,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "engine/assert.h"
 #include "engine/cover.h"
 #include "engine/log.h"
 #include "stages/source/query_rows.h"
+#include "stages/source/snapshot_position.h"
 #include "stages/source/snapshot_text.h"
 
 #define SCHEMA_TRIES_MAX 5 /* how often tables may change under our hands */
 #define LOCK_TRIES_MAX 3
-#define GTID_WAITS_MAX 30 /* of 100 ms each */
 #define ERROR_LOCK_WAIT_TIMEOUT 1205
-#define POS_FIRST 4 /* after a log file's magic */
 
 #define START_VIEW "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"
 
@@ -58,10 +56,7 @@ static enum tr_code lock_tables(struct tr_snapshot_cut *cut,
                                 const struct tr_snapshot_schema *schema, struct tr_error *err);
 static enum lock try_lock(struct tr_snapshot_cut *cut, const char *sql, struct tr_error *err);
 static enum tr_code refuse_tables(const struct tr_snapshot_cut *cut, struct tr_error *err);
-static enum tr_code read_view_position(struct tr_snapshot_cut *cut, struct tr_error *err);
 static enum tr_code read_position(struct tr_snapshot_cut *cut, struct tr_error *err);
-static enum tr_code read_executed(struct tr_snapshot_cut *cut, const char *file,
-                                  struct tr_error *err);
 static enum tr_code read_time(struct tr_snapshot_cut *cut, struct tr_error *err);
 static enum tr_code run(const struct tr_query_port *port, const char *sql, struct tr_error *err);
 
@@ -243,94 +238,19 @@ static enum tr_code cut_mariadb(struct tr_snapshot_cut *cut,
     if (code == TR_OK) {
         code = run(cut->view, START_VIEW, err);
     }
-    return code != TR_OK ? code : read_view_position(cut, err);
+    return code != TR_OK ? code : tr_snapshot_position_of_view(cut, err);
 }
 
-/*
- * Procedure C: the executed set, then the view. The set grows after a commit became visible, so the
- * view holds all of the set, and some transactions more, which the log brings again.
- *
- * File and pos go with it for the offset's sake: the log is read by the set. They must not be later
- * than the set, and the log's end moves before the set does: so first the log's end, then which
- * transactions are being committed (gtid_owned: they own their GTID from before they are written
- * until the set has it), then the set, once it holds all of those.
- */
+/* Procedure C: the executed set, then the view. The set grows after a commit became visible, so the
+ * view holds all of the set, and some transactions more, which the log brings again. */
 static enum tr_code cut_by_gtid(struct tr_snapshot_cut *cut, struct tr_error *err)
 {
-    char file[TR_BINLOG_NAME_BYTES_MAX + 1];
-
     cut->method = "executed GTIDs, no lock";
     enum tr_code code = read_position(cut, err);
     if (code == TR_OK) {
-        memcpy(file, cut->position->point.file, sizeof(file));
-        code = read_executed(cut, file, err);
+        code = tr_snapshot_position_executed(cut, err);
     }
     return code != TR_OK ? code : run(cut->view, START_VIEW, err);
-}
-
-/* Formats the set of "uuid:7#34:8#35" without the threads behind '#'. */
-static void drop_owners(char *text)
-{
-    char *out = text;
-
-    for (const char *at = text; *at != '\0';) {
-        if (*at == '#') {
-            at++;
-            at += strspn(at, "0123456789");
-        } else {
-            *out++ = *at++;
-        }
-    }
-    *out = '\0';
-}
-
-static enum tr_code read_executed(struct tr_snapshot_cut *cut, const char *file,
-                                  struct tr_error *err)
-{
-    struct tr_query_rows rows = {0};
-    struct tr_gtid_set *owned = NULL;
-    bool has_all = false;
-
-    enum tr_code code = tr_gtid_set_open(&owned, TR_FLAVOR_MYSQL, err);
-    if (code == TR_OK) {
-        code = tr_query_rows_run(&rows, cut->schema, "SELECT @@global.gtid_owned", err);
-    }
-    if (code == TR_OK && rows.row_count > 0) {
-        const struct tr_span cell = tr_query_rows_cell(&rows, 0, 0);
-        char *text = calloc(1, cell.bytes + 1);
-        if (text == NULL) {
-            code = TR_FAIL(err, TR_ERR_SYSTEM, TR_STOP, "no memory for a GTID set: add memory");
-        } else {
-            memcpy(text, cell.bytes == 0 ? (const uint8_t *)"" : cell.data, cell.bytes);
-            drop_owners(text);
-            code = tr_gtid_set_parse(owned, cut->sources, tr_span_of_text(text), err);
-        }
-        free(text);
-    }
-    for (uint32_t i = 0; code == TR_OK && !has_all && i < GTID_WAITS_MAX; i++) {
-        if (i > 0) {
-            code = run(cut->schema, "DO SLEEP(0.1)", err);
-        }
-        if (code == TR_OK) {
-            code = tr_query_rows_run(&rows, cut->schema, "SELECT @@global.gtid_executed", err);
-        }
-        if (code == TR_OK && rows.row_count > 0) {
-            tr_gtid_set_clear(cut->position->gtids);
-            code = tr_gtid_set_parse(cut->position->gtids, cut->sources,
-                                     tr_query_rows_cell(&rows, 0, 0), err);
-            has_all = code == TR_OK && tr_gtid_set_contains_set(cut->position->gtids, owned);
-        }
-    }
-    if (code == TR_OK && !has_all) {
-        /* Someone owns a GTID for long (a replica's large transaction). The file's beginning is
-         * surely before the set: a file begins when all of the one before is committed. */
-        TR_COVER("snapshot.gtid_owned_for_long");
-        (void)snprintf(cut->position->point.file, sizeof(cut->position->point.file), "%s", file);
-        cut->position->point.pos = POS_FIRST;
-    }
-    tr_gtid_set_close(owned);
-    tr_query_rows_deinit(&rows);
-    return code;
 }
 
 /* `extended`: the global lock, or the tables'. */
@@ -455,44 +375,6 @@ static enum tr_code read_position(struct tr_snapshot_cut *cut, struct tr_error *
 {
     return tr_server_position_read(cut->position, cut->options->facts, cut->schema, cut->sources,
                                    err);
-}
-
-/* SHOW STATUS of the view's session: its values are those of the moment of START TRANSACTION. */
-static enum tr_code read_view_position(struct tr_snapshot_cut *cut, struct tr_error *err)
-{
-    struct tr_log_point *point = &cut->position->point;
-    struct tr_query_rows rows = {0};
-
-    *point = (struct tr_log_point){0};
-    tr_gtid_set_clear(cut->position->gtids);
-    enum tr_code code =
-        tr_query_rows_run(&rows, cut->view, "SHOW STATUS LIKE 'binlog_snapshot_%'", err);
-    for (uint32_t i = 0; code == TR_OK && i < rows.row_count; i++) {
-        const struct tr_span name = tr_query_rows_cell(&rows, i, 0);
-        const struct tr_span value = tr_query_rows_cell(&rows, i, 1);
-        static const char file[] = "binlog_snapshot_file";
-        static const char pos[] = "binlog_snapshot_position";
-        char text[TR_BINLOG_NAME_BYTES_MAX + 1] = "";
-        if (value.bytes >= sizeof(text)) {
-            continue;
-        }
-        memcpy(text, value.bytes == 0 ? (const uint8_t *)"" : value.data, value.bytes);
-        if (name.bytes == sizeof(file) - 1 &&
-            strncasecmp((const char *)name.data, file, name.bytes) == 0) {
-            memcpy(point->file, text, sizeof(text));
-        } else if (name.bytes == sizeof(pos) - 1 &&
-                   strncasecmp((const char *)name.data, pos, name.bytes) == 0) {
-            point->pos = strtoull(text, NULL, 10);
-        }
-    }
-    tr_query_rows_deinit(&rows);
-    if (code == TR_OK && (point->file[0] == '\0' || point->pos == 0)) {
-        return TR_FAIL(err, TR_ERR_SOURCE_SETUP, TR_STOP,
-                       "the server reports no binary log: start it with --log-bin and --server-id");
-    }
-    return code != TR_OK
-               ? code
-               : tr_server_position_read_gtids(cut->position, cut->schema, cut->sources, err);
 }
 
 static enum tr_code read_time(struct tr_snapshot_cut *cut, struct tr_error *err)

@@ -11,8 +11,6 @@
 #include "engine/cover.h"
 #include "engine/log.h"
 
-#define LOG_NS (10 * TR_NS_PER_S)
-#define KEEP_NS (30 * TR_NS_PER_S)
 #define ANSWERS_MAX                                                                                \
     256 /* taken in one read: it returns even if tables are small and the server is fast */
 #define ROW_BYTES_CAP                                                                              \
@@ -43,10 +41,7 @@ static enum step on_row(struct tr_snapshot_source *source, struct tr_error *err)
 static enum step step_rest(struct tr_snapshot_source *source);
 static enum step failed(struct tr_snapshot_source *source, struct tr_error *err);
 static void give_up(struct tr_snapshot_source *source);
-static void tell_progress(struct tr_snapshot_source *source, int64_t now_ns);
-static void tell_table(const struct tr_snapshot_source *source, int64_t now_ns);
 static void count(_Atomic uint64_t *counter, uint64_t n);
-static const struct tr_snapshot_table *current(const struct tr_snapshot_source *source);
 
 enum tr_code tr_snapshot_source_init(struct tr_snapshot_source *source,
                                      const struct tr_snapshot_source_options *options,
@@ -143,7 +138,7 @@ static enum tr_read read_port(void *self, void *out, size_t room_bytes, int64_t 
             return TR_READ_BYTES;
         }
         const int64_t now_ns = tr_clock_monotonic_ns(source->options.clock);
-        tell_progress(source, now_ns);
+        tr_snapshot_source_tell(source, now_ns);
         switch (step(source, deadline_ns > now_ns ? deadline_ns - now_ns : 0, err)) {
         case STEP_AGAIN:
             break;
@@ -276,12 +271,12 @@ static enum step on_end(struct tr_snapshot_source *source, struct tr_error *err)
 
     switch (source->state) {
     case TR_SNAPSHOT_TIME:
-        return send(source, current(source)->select_sql, TR_SNAPSHOT_ROWS, err);
+        return send(source, tr_snapshot_source_table(source)->select_sql, TR_SNAPSHOT_ROWS, err);
     case TR_SNAPSHOT_ROWS:
         if (check_columns(source, err) == STEP_FAILED) { /* of a table without rows, too */
             return STEP_FAILED;
         }
-        tell_table(source, now_ns);
+        tr_snapshot_source_tell_table(source, now_ns);
         return send(source, tr_span_of_text(SQL_RELEASE), TR_SNAPSHOT_RELEASE, err);
     case TR_SNAPSHOT_RELEASE:
         source->table_at++;
@@ -297,7 +292,7 @@ static enum step on_end(struct tr_snapshot_source *source, struct tr_error *err)
 /* The name of the next column of the SELECT's answer: which column of the table is it? */
 static enum step on_column(struct tr_snapshot_source *source, struct tr_error *err)
 {
-    const struct tr_snapshot_table *table = current(source);
+    const struct tr_snapshot_table *table = tr_snapshot_source_table(source);
     const struct tr_span name = source->piece.bytes;
 
     if (source->cell_count == 0) {
@@ -326,7 +321,7 @@ static enum step on_column(struct tr_snapshot_source *source, struct tr_error *e
 
 static enum step check_columns(struct tr_snapshot_source *source, struct tr_error *err)
 {
-    const struct tr_snapshot_table *table = current(source);
+    const struct tr_snapshot_table *table = tr_snapshot_source_table(source);
 
     if (source->cell_count < table->column_count) {
         source->is_arranged = true;
@@ -343,7 +338,7 @@ static enum step check_columns(struct tr_snapshot_source *source, struct tr_erro
 static enum step on_row(struct tr_snapshot_source *source, struct tr_error *err)
 {
     const struct tr_snapshot_schema *schema = source->options.schema;
-    const struct tr_snapshot_table *table = current(source);
+    const struct tr_snapshot_table *table = tr_snapshot_source_table(source);
     struct tr_snapshot_pack *pack = &source->pack;
     const struct tr_text_piece *piece = &source->piece;
 
@@ -403,7 +398,8 @@ static enum step on_row(struct tr_snapshot_source *source, struct tr_error *err)
     }
     tr_snapshot_pack_row_ended(pack);
     source->table_rows++;
-    atomic_fetch_add_explicit(&source->options.progress->rows_done, 1, memory_order_relaxed);
+    source->rows_done++;
+    count(&source->options.progress->rows_done, source->rows_done);
     return STEP_AGAIN;
 }
 
@@ -430,7 +426,7 @@ static enum step failed(struct tr_snapshot_source *source, struct tr_error *err)
 
     if (source->table_at < source->options.schema->row_table_count &&
         source->state != TR_SNAPSHOT_SAVEPOINT) {
-        const struct tr_snapshot_table *table = current(source);
+        const struct tr_snapshot_table *table = tr_snapshot_source_table(source);
         /* Table dropped, table definition changed, unknown column, unknown table */
         const bool is_changed =
             number == 1146 || number == 1412 || number == 1054 || number == 1051;
@@ -462,57 +458,8 @@ static void give_up(struct tr_snapshot_source *source)
     source->options.ended(source->options.self);
 }
 
-/* A line every 10 s, a word to the lock's connection every 30 s. */
-static void tell_progress(struct tr_snapshot_source *source, int64_t now_ns)
-{
-    const struct tr_snapshot_progress *progress = source->options.progress;
-
-    if (now_ns - source->kept_ns >= KEEP_NS) {
-        source->kept_ns = now_ns;
-        source->options.keep(source->options.self);
-    }
-    if (now_ns - source->logged_ns < LOG_NS) {
-        return;
-    }
-    /* Relaxed: our own numbers. */
-    const uint64_t done = atomic_load_explicit(&progress->rows_done, memory_order_relaxed);
-    const uint64_t all = atomic_load_explicit(&progress->rows_estimated, memory_order_relaxed);
-    const double seconds = (double)(now_ns - (int64_t)atomic_load_explicit(&progress->started_ns,
-                                                                           memory_order_relaxed)) /
-                           (double)TR_NS_PER_S;
-    const double share = all > done ? (double)done / (double)all : 1.0;
-    source->logged_ns = now_ns;
-    TR_LOG(TR_LOG_INFO, "snapshot.progress", TR_UINT("rows", done), TR_UINT("rows_estimated", all),
-           TR_REAL("share_percent", 100.0 * share),
-           TR_REAL("eta_s", done > 0 ? seconds * (1.0 - share) / share : 0.0),
-           TR_REAL("rows_per_s", (double)done / seconds), TR_UINT("table", source->table_at + 1),
-           TR_UINT("tables", source->options.schema->row_table_count));
-}
-
-static void tell_table(const struct tr_snapshot_source *source, int64_t now_ns)
-{
-    const struct tr_snapshot_table *table = current(source);
-    char name[2 * TR_NAME_BYTES_MAX + 2];
-
-    struct tr_span parts[2] = {table->database, table->name};
-    memcpy(name, parts[0].data, parts[0].bytes);
-    name[parts[0].bytes] = '.';
-    memcpy(name + parts[0].bytes + 1, parts[1].data, parts[1].bytes);
-    name[parts[0].bytes + 1 + parts[1].bytes] = '\0';
-    TR_LOG(TR_LOG_INFO, "snapshot.table", TR_TEXT("table", name),
-           TR_UINT("rows", source->table_rows),
-           TR_INT("ms", (now_ns - source->table_started_ns) / TR_NS_PER_MS),
-           TR_UINT("number", source->table_at + 1),
-           TR_UINT("tables", source->options.schema->row_table_count));
-}
-
 /* Relaxed: each number for itself (snapshot.h). */
 static void count(_Atomic uint64_t *counter, uint64_t n)
 {
     atomic_store_explicit(counter, n, memory_order_relaxed);
-}
-
-static const struct tr_snapshot_table *current(const struct tr_snapshot_source *source)
-{
-    return &source->options.schema->tables[source->options.schema->row_tables[source->table_at]];
 }

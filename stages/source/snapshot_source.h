@@ -75,6 +75,7 @@ struct tr_snapshot_source {
     bool is_arranged;     /* the answer's cells are in other places than the columns */
     uint32_t event_table; /* of the ROWS event that is open */
     uint64_t table_rows;
+    uint64_t rows_done;
     int64_t table_started_ns;
     int64_t logged_ns; /* last line of progress */
     int64_t kept_ns;
@@ -90,5 +91,18 @@ void tr_snapshot_source_deinit(struct tr_snapshot_source *source);
 /* The port, with `log` behind it. */
 const struct tr_source_port *tr_snapshot_source_port(struct tr_snapshot_source *source,
                                                      const struct tr_source_port *log);
+
+/* The table that is being read. Internal, as what follows. */
+static inline const struct tr_snapshot_table *
+tr_snapshot_source_table(const struct tr_snapshot_source *source)
+{
+    return &source->options.schema->tables[source->options.schema->row_tables[source->table_at]];
+}
+
+/* A line of progress every 10 s, a word to the lock's connection every 30 s. */
+void tr_snapshot_source_tell(struct tr_snapshot_source *source, int64_t now_ns);
+
+/* A line about the table that was read. */
+void tr_snapshot_source_tell_table(const struct tr_snapshot_source *source, int64_t now_ns);
 
 #endif
