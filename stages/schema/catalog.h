@@ -112,7 +112,7 @@ TR_NODISCARD enum tr_code tr_catalog_bind_cut(struct tr_catalog *catalog, struct
                                               struct tr_error *err);
 
 /*
- * The version that rows of the snapshot are read with: made of the table's model, no map of the log
+ * The version that rows of the snapshot are read with, and TRUNCATEs are sent with: made of the table's model, no map of the log
  * comes into it, and no row of the log is read with it. One table has one at a time: the one before
  * is retired by the next table's, by tr_catalog_drop_text and by the table's first map. `captured`:
  * whether its rows are wanted; `schema` only then. Errors: TR_ERR_SCHEMA when nothing is known of

@@ -37,8 +37,9 @@ enum tr_code tr_catalog_bind_text(struct tr_catalog *catalog, struct tr_span dat
     }
     if (table->model == NULL || table->model_is_void) {
         return TR_FAIL(err, TR_ERR_SCHEMA, TR_STOP,
-                       "table %.*s.%.*s: the snapshot has rows of it, but its columns are not "
-                       "known: take the snapshot again, or exclude the table",
+                       "table %.*s.%.*s: its columns are not known, so that no row of a snapshot "
+                       "and no TRUNCATE of it can be sent: take the snapshot again, or exclude "
+                       "the table",
                        (int)database.bytes, (const char *)database.data, (int)name.bytes,
                        (const char *)name.data);
     }
