@@ -11,7 +11,7 @@
 #include "stages/ddl/publish.h"
 #include "stages/ddl/recover_table.h"
 
-#define FIRST_DOCUMENT_BYTES (1u << 20)
+#define FIRST_DOCUMENT_BYTES (1u << 16)
 #define DOCUMENT_BYTES_MAX (1u << 30) /* as long as a statement can be */
 
 #define REMEDY                                                                                     \
