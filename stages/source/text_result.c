@@ -64,8 +64,10 @@ enum tr_code tr_text_result_send(struct tr_text_result *result, struct tr_span s
         return TR_FAIL(err, TR_ERR_UNSUPPORTED, TR_STOP,
                        "a statement of %zu bytes: want less than 16 MiB", sql.bytes);
     }
-    result->in_at = 0;
-    result->in_used = 0;
+    if (result->in_at != result->in_used) {
+        (void)broken(result, err); /* more than the last answer came */
+        return err->code;
+    }
     result->sequence = 1;
     result->column_count = 0;
     result->has_columns_end = false;
