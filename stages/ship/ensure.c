@@ -11,6 +11,8 @@
 #define CREATING_MAX 5                          /* at once, per account */
 #define ACTIVE_TIMEOUT_NS (180 * TR_NS_PER_S)
 #define ACTIVE_POLL_NS (500 * TR_NS_PER_MS)
+#define DENIED_GRACE_NS (5 * TR_NS_PER_S) /* a policy arrives; as the shippers' start_grace_ns */
+#define DENIED_POLL_NS TR_NS_PER_S
 
 /* A stream that exists but cannot be used yet. */
 struct pending_stream {
@@ -50,10 +52,10 @@ static bool failure_is(const struct tr_kinesis_refusal *refusal, const char *typ
     return strcmp(refusal->failure.type, type) == 0;
 }
 
-/* Describes one stream; TR_OK with `presence` THERE (and `summary`), MISSING or UNKNOWN. */
-static enum tr_code describe(struct ensure_run *run, const char *name,
-                             enum tr_stream_presence *presence, struct tr_stream_summary *summary,
-                             struct tr_error *err)
+/* One look at a stream; TR_OK with `presence` THERE (and `summary`), MISSING or UNKNOWN: denied. */
+static enum tr_code describe_once(struct ensure_run *run, const char *name,
+                                  enum tr_stream_presence *presence,
+                                  struct tr_stream_summary *summary, struct tr_error *err)
 {
     struct tr_kinesis_refusal refusal;
     struct tr_span answer;
@@ -72,16 +74,45 @@ static enum tr_code describe(struct ensure_run *run, const char *name,
         *presence = TR_STREAM_IS_MISSING;
         return TR_OK;
     }
+    (void)tr_error_prefix(err, "stream \"%s\"", name);
     if (failure_is(&refusal, "AccessDeniedException")) {
         *presence = TR_STREAM_IS_UNKNOWN;
+        return TR_OK;
+    }
+    return code;
+}
+
+/*
+ * The same until it is known. A producer may be denied and runs; who creates must know: it is tried
+ * again for a while, since a new policy takes seconds to arrive everywhere, and then an error.
+ */
+static enum tr_code describe(struct ensure_run *run, const char *name,
+                             enum tr_stream_presence *presence, struct tr_stream_summary *summary,
+                             struct tr_error *err)
+{
+    int64_t give_up_ns = 0;
+    for (;;) { /* until give_up_ns */
+        if (describe_once(run, name, presence, summary, err) != TR_OK) {
+            return err->code;
+        }
+        if (*presence != TR_STREAM_IS_UNKNOWN) {
+            return TR_OK;
+        }
         if (!run->denied_is_logged) {
             run->denied_is_logged = true;
             tr_log_error(TR_LOG_WARN, "streams.describe_denied", err);
         }
-        return TR_OK;
+        if (!run->options->create) {
+            return TR_OK;
+        }
+        give_up_ns = give_up_ns == 0 ? now_of(run) + DENIED_GRACE_NS : give_up_ns;
+        if (now_of(run) >= give_up_ns) {
+            return err->code;
+        }
+        if (tr_kinesis_wait_until(run->client, now_of(run) + DENIED_POLL_NS, err) != TR_OK) {
+            return err->code;
+        }
     }
-    (void)tr_error_prefix(err, "stream \"%s\"", name);
-    return code;
 }
 
 /* Looks at the pending streams until fewer than `count_max` are left. */

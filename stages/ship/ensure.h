@@ -4,7 +4,8 @@
  *
  * Calls are spread below the account's limits (DescribeStreamSummary 20 a second, CreateStream 5 a
  * second and five streams being created at once). A producer that may not describe must still run:
- * such a stream counts as unknown, not as missing.
+ * such a stream counts as unknown, not as missing. Who creates streams must know: denied for longer
+ * than 5 s it is an error.
  *
  * @thread start-up or a command; blocks
  */

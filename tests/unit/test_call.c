@@ -247,8 +247,32 @@ static void producer_that_may_not_describe_runs(void **state)
     static const char *const names[] = {"a", "b"};
     (void)state;
     model.answer = access_denied;
-    assert_int_equal(ensure(names, 2, true), TR_OK);
+    assert_int_equal(ensure(names, 2, false), TR_OK);
     assert_string_equal(seen, "a unknown 0;b unknown 0;");
+}
+
+/* Policies take seconds to arrive everywhere. */
+static struct model_answer denied_at_first(struct model *of, const char *operation,
+                                           const char *body)
+{
+    return of->call_count <= 2 ? REFUSED("AccessDeniedException") : some_exist(of, operation, body);
+}
+
+static void creator_that_may_not_describe_stops_by_name_after_a_grace(void **state)
+{
+    static const char *const names[] = {"new", "old"};
+    (void)state;
+    model.answer = denied_at_first;
+    assert_int_equal(ensure(names, 2, true), TR_OK);
+    assert_string_equal(seen, "old there 2;new created 2;");
+    model.call_count = 0;
+    model.answer = access_denied;
+    assert_int_equal(ensure(names, 2, true), TR_ERR_SINK_AUTH);
+    assert_int_equal(err.remedy, TR_STOP);
+    assert_non_null(strstr(err.text, "stream \"new\""));
+    assert_non_null(strstr(err.text, "allow kinesis:DescribeStreamSummary"));
+    assert_true(model.call_count < 20);
+    assert_true(model.call_ns[model.call_count - 1] - model.call_ns[0] >= 4 * TR_NS_PER_S);
 }
 
 static void refused_keys_and_impossible_names_stop(void **state)
@@ -297,6 +321,7 @@ int main(void)
         WITH_CLIENT(missing_streams_are_created_and_waited_for),
         WITH_CLIENT(describe_calls_are_paced),
         WITH_CLIENT(producer_that_may_not_describe_runs),
+        WITH_CLIENT(creator_that_may_not_describe_stops_by_name_after_a_grace),
         WITH_CLIENT(refused_keys_and_impossible_names_stop),
         WITH_CLIENT(stream_that_never_becomes_active_is_an_error),
     };
