@@ -12,6 +12,7 @@
 
 #define GET_RECORDS_BYTES_MAX (10u * 1024 * 1024)
 #define GET_RECORDS_MAX 10000u
+#define LIST_STREAMS_MAX 100u /* a page */
 
 static bool is(struct tr_span text, const char *wanted)
 {
@@ -132,13 +133,27 @@ static void list_shards(const struct tr_kinesis_stream *stream, struct tr_span b
     tr_standin_write(answer, "]}");
 }
 
-static void list_streams(const struct tr_kinesis_store *store, struct tr_standin_answer *answer)
+/* A page behind ExclusiveStartStreamName, in the order of creation. */
+static void list_streams(struct tr_kinesis_store *store, struct tr_span body,
+                         struct tr_standin_answer *answer)
 {
+    const struct tr_kinesis_stream *after =
+        tr_kinesis_store_find(store, member_of(body, "ExclusiveStartStreamName"));
+    const uint32_t first = after == NULL ? 0 : (uint32_t)(after - store->streams) + 1;
+    const uint32_t left = store->stream_count - first;
+    const uint32_t end = first + (left < LIST_STREAMS_MAX ? left : LIST_STREAMS_MAX);
+
     tr_standin_write(answer, "{\"StreamNames\":[");
-    for (uint32_t i = 0; i < store->stream_count; i++) {
-        tr_standin_write(answer, "%s\"%s\"", i == 0 ? "" : ",", store->streams[i].name);
+    for (uint32_t i = first; i < end; i++) {
+        tr_standin_write(answer, "%s\"%s\"", i == first ? "" : ",", store->streams[i].name);
     }
-    tr_standin_write(answer, "],\"HasMoreStreams\":false}");
+    tr_standin_write(answer, "],\"StreamSummaries\":[");
+    for (uint32_t i = first; i < end; i++) {
+        tr_standin_write(answer, "%s{\"StreamName\":\"%s\",\"StreamStatus\":\"ACTIVE\"}",
+                         i == first ? "" : ",", store->streams[i].name);
+    }
+    tr_standin_write(answer, "],\"HasMoreStreams\":%s}",
+                     left > LIST_STREAMS_MAX ? "true" : "false");
 }
 
 /* An iterator is `stream|shard|next sequence wanted`. */
@@ -318,7 +333,7 @@ bool tr_standin_operate(struct tr_standin *standin, struct tr_span operation, st
             list_shards(stream, body, answer);
         }
     } else if (is(operation, "ListStreams")) {
-        list_streams(&standin->store, answer);
+        list_streams(&standin->store, body, answer);
     } else if (is(operation, "GetShardIterator")) {
         get_iterator(standin, body, answer);
     } else if (is(operation, "GetRecords")) {

@@ -157,12 +157,17 @@ TR_NODISCARD enum tr_code tr_control_parse_shards(struct tr_json_reader *reader,
                                                   struct tr_span answer, struct tr_shard_list *list,
                                                   struct tr_error *err);
 
-/* Calls `on_name` for each stream's name; `*has_more` says whether a further page exists. */
-typedef void tr_on_stream_name(void *self, struct tr_span name);
-TR_NODISCARD enum tr_code tr_control_parse_stream_names(struct tr_json_reader *reader,
-                                                        struct tr_span answer,
-                                                        tr_on_stream_name *on_name, void *self,
-                                                        bool *has_more, struct tr_error *err);
+/*
+ * Calls `on_name` for each stream, `name` borrowed during the call: for each of the names with
+ * `status` NULL, and once more with it where the service sends summaries beside them. `*has_more`
+ * says whether a further page exists.
+ */
+typedef void tr_on_stream_name(void *self, struct tr_span name,
+                               const enum tr_stream_status *status);
+TR_NODISCARD enum tr_code tr_control_parse_streams(struct tr_json_reader *reader,
+                                                   struct tr_span answer,
+                                                   tr_on_stream_name *on_name, void *self,
+                                                   bool *has_more, struct tr_error *err);
 
 /* Copies the iterator into `out`, which has room for TR_KINESIS_ITERATOR_BYTES_MAX + 1. */
 TR_NODISCARD enum tr_code tr_control_parse_shard_iterator(struct tr_json_reader *reader,

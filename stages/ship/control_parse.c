@@ -207,9 +207,30 @@ enum tr_code tr_control_parse_shards(struct tr_json_reader *reader, struct tr_sp
     return finish(reader, "ListShards", err);
 }
 
-enum tr_code tr_control_parse_stream_names(struct tr_json_reader *reader, struct tr_span answer,
-                                           tr_on_stream_name *on_name, void *self, bool *has_more,
-                                           struct tr_error *err)
+static void parse_listed(struct tr_json_reader *reader, tr_on_stream_name *on_name, void *self)
+{
+    struct tr_span name;
+    struct tr_span stream = {0};
+    enum tr_stream_status status = TR_STREAM_OTHER;
+    (void)tr_json_enter_object(reader);
+    while (tr_json_next_member(reader, &name)) {
+        if (is(name, "StreamName")) {
+            stream = tr_json_get_text(reader);
+        } else if (is(name, "StreamStatus")) {
+            status = status_of(tr_json_get_text(reader));
+        }
+    }
+    if (stream.bytes == 0) {
+        tr_json_fail(reader, "a stream without a name");
+    }
+    if (!tr_json_is_failed(reader)) {
+        on_name(self, stream, &status);
+    }
+}
+
+enum tr_code tr_control_parse_streams(struct tr_json_reader *reader, struct tr_span answer,
+                                      tr_on_stream_name *on_name, void *self, bool *has_more,
+                                      struct tr_error *err)
 {
     struct tr_span name;
     bool has_names = false;
@@ -224,8 +245,13 @@ enum tr_code tr_control_parse_stream_names(struct tr_json_reader *reader, struct
             while (tr_json_next_element(reader)) {
                 const struct tr_span stream = tr_json_get_text(reader);
                 if (!tr_json_is_failed(reader)) {
-                    on_name(self, stream);
+                    on_name(self, stream, NULL);
                 }
+            }
+        } else if (is(name, "StreamSummaries") && tr_json_type(reader) == TR_JSON_TYPE_ARRAY) {
+            (void)tr_json_enter_array(reader);
+            while (tr_json_next_element(reader)) {
+                parse_listed(reader, on_name, self);
             }
         }
     }

@@ -5,6 +5,7 @@
 
 #include "engine/assert.h"
 #include "engine/log.h"
+#include "stages/ship/stream_list.h"
 
 #define DESCRIBE_INTERVAL_NS (TR_NS_PER_S / 15) /* the account has 20 a second */
 #define CREATE_INTERVAL_NS (TR_NS_PER_S / 4)    /* the account has 5 a second */
@@ -13,6 +14,7 @@
 #define ACTIVE_POLL_NS (500 * TR_NS_PER_MS)
 #define DENIED_GRACE_NS (5 * TR_NS_PER_S) /* a policy arrives; as the shippers' start_grace_ns */
 #define DENIED_POLL_NS TR_NS_PER_S
+#define LISTED_FROM 16 /* streams: fewer are described within a second */
 
 /* A stream that exists but cannot be used yet. */
 struct pending_stream {
@@ -32,6 +34,7 @@ struct ensure_run {
     const char *missing; /* the first one */
     uint32_t missing_count;
     bool denied_is_logged;
+    struct tr_stream_list list; /* empty: all are described */
 };
 
 static void report(const struct ensure_run *run, const char *name, enum tr_stream_presence presence,
@@ -206,6 +209,9 @@ static enum tr_code ensure_one(struct ensure_run *run, const char *name, struct 
                        "debezium.source.topic.prefix, or route the table to another name",
                        name, TR_KINESIS_STREAM_NAME_BYTES_MAX);
     }
+    if (tr_stream_list_is_usable(&run->list, name)) {
+        return TR_OK;
+    }
     if (describe(run, name, &presence, &summary, err) != TR_OK) {
         return err->code;
     }
@@ -234,17 +240,33 @@ static enum tr_code ensure_one(struct ensure_run *run, const char *name, struct 
     return TR_OK;
 }
 
+static enum tr_code ensure_all(struct ensure_run *run, struct tr_error *err)
+{
+    const struct tr_ensure_options *options = run->options;
+
+    /* Who wants to be told of each stream wants its summary too. */
+    if (options->name_count >= LISTED_FROM && options->on_presence == NULL &&
+        tr_stream_list_read(&run->list, run->client, options->names, options->name_count, err) !=
+            TR_OK) {
+        return err->code;
+    }
+    for (uint32_t i = 0; i < options->name_count; i++) {
+        if (ensure_one(run, options->names[i], err) != TR_OK) {
+            return err->code;
+        }
+    }
+    return wait_for_pending(run, 0, err);
+}
+
 enum tr_code tr_streams_ensure(struct tr_kinesis_client *client,
                                const struct tr_ensure_options *options, struct tr_error *err)
 {
     struct ensure_run run = {.client = client, .options = options};
-    for (uint32_t i = 0; i < options->name_count; i++) {
-        if (ensure_one(&run, options->names[i], err) != TR_OK) {
-            return err->code;
-        }
-    }
-    if (wait_for_pending(&run, 0, err) != TR_OK) {
-        return err->code;
+    const enum tr_code code = ensure_all(&run, err);
+
+    tr_stream_list_deinit(&run.list);
+    if (code != TR_OK) {
+        return code;
     }
     if (run.missing_count > 0) {
         return TR_FAIL(err, TR_ERR_SINK_STREAM, TR_STOP,

@@ -2,8 +2,9 @@
 /*
  * The streams that the configuration needs: which exist, and creating those that do not.
  *
- * Calls are spread below the account's limits (DescribeStreamSummary 20 a second, CreateStream 5 a
- * second and five streams being created at once). A producer that may not describe must still run:
+ * Calls are spread below the account's limits (DescribeStreamSummary 20 a second, CreateStream and
+ * ListStreams 5 a second, five streams being created at once). Many streams are looked for in the
+ * account's list first, unless `on_presence` wants to be told of each. A producer that may not describe must still run:
  * such a stream counts as unknown, not as missing. Who creates streams must know: denied for longer
  * than 5 s it is an error.
  *
@@ -37,7 +38,7 @@ struct tr_ensure_options {
 };
 
 /*
- * Describes every stream, creates the missing ones if asked, and returns once all are there.
+ * Looks at every stream, creates the missing ones if asked, and returns once all are there.
  * Errors, TR_STOP unless said otherwise: TR_ERR_SINK_STREAM (missing and not to be created, all of
  * them were looked at and reported; an impossible name; not ACTIVE in time), TR_ERR_SINK_AUTH,
  * TR_ERR_SINK_LINK (TR_RETRY), TR_ERR_INTERRUPTED.

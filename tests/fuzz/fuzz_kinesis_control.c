@@ -16,9 +16,10 @@ static bool on_record(void *self, const struct tr_kinesis_record *record)
     return true;
 }
 
-static void on_name(void *self, struct tr_span name)
+static void on_name(void *self, struct tr_span name, const enum tr_stream_status *status)
 {
     size_t *sum = self;
+    *sum += status == NULL ? 0 : *status;
     *sum += name.bytes > 0 ? name.data[name.bytes - 1] : 0;
 }
 
@@ -52,7 +53,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
         (void)tr_shard_list_keep_open(&list);
         break;
     case 2:
-        code = tr_control_parse_stream_names(reader, answer, on_name, &sum, &has_more, NULL);
+        code = tr_control_parse_streams(reader, answer, on_name, &sum, &has_more, NULL);
         break;
     case 3:
         code = tr_control_parse_shard_iterator(reader, answer, iterator, NULL);

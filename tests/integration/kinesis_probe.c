@@ -33,8 +33,11 @@ static enum tr_code list_or_create(const struct tr_app_kinesis_options *kinesis,
     return tr_app_streams(&options, err);
 }
 
-static void print_name(void *self, struct tr_span name)
+static void print_name(void *self, struct tr_span name, const enum tr_stream_status *status)
 {
+    if (status != NULL) {
+        return; /* named before */
+    }
     (void)snprintf(self, TR_KINESIS_STREAM_NAME_BYTES_MAX + 1, "%.*s", (int)name.bytes,
                    (const char *)name.data);
     (void)printf("%.*s\n", (int)name.bytes, (const char *)name.data);
@@ -49,8 +52,8 @@ static enum tr_code list_names(struct tr_kinesis_client *client, struct tr_contr
         struct tr_span answer;
         tr_control_write_list_streams(body, last);
         if (tr_kinesis_call(client, "ListStreams", body, &answer, NULL, err) != TR_OK ||
-            tr_control_parse_stream_names(client->reader, answer, print_name, last, &has_more,
-                                          err) != TR_OK) {
+            tr_control_parse_streams(client->reader, answer, print_name, last, &has_more, err) !=
+                TR_OK) {
             return err->code;
         }
     }

@@ -275,6 +275,125 @@ static void creator_that_may_not_describe_stops_by_name_after_a_grace(void **sta
     assert_true(model.call_ns[model.call_count - 1] - model.call_ns[0] >= 4 * TR_NS_PER_S);
 }
 
+/* "s00".."s39": all but s05 (CREATING at first), s06 (named without a state), s07 (UPDATING) and s39
+ * (not there) are ACTIVE; in pages of 20. */
+static struct model_answer many_exist(struct model *of, const char *operation, const char *body)
+{
+    static char text[4000];
+    (void)of;
+    if (strcmp(operation, "CreateStream") == 0) {
+        of->create_count++;
+        return OK("");
+    }
+    if (strcmp(operation, "DescribeStreamSummary") == 0) {
+        return strstr(body, "s39") != NULL && of->create_count == 0
+                   ? REFUSED("ResourceNotFoundException")
+                   : OK(SUMMARY("ACTIVE"));
+    }
+    const int first = strstr(body, "ExclusiveStartStreamName\":\"s19") != NULL ? 20 : 0;
+    int bytes = snprintf(text, sizeof(text), "{\"HasMoreStreams\":%s,\"StreamNames\":[",
+                         first == 0 ? "true" : "false");
+    for (int i = first; i < first + 20 && i < 39; i++) {
+        bytes += snprintf(text + bytes, sizeof(text) - (size_t)bytes, "%s\"s%02d\"",
+                          i == first ? "" : ",", i);
+    }
+    bytes += snprintf(text + bytes, sizeof(text) - (size_t)bytes,
+                      "],\"StreamSummaries\":[{\"StreamName\":\"x\"}");
+    for (int i = first; i < first + 20 && i < 39; i++) {
+        bytes += i == 6 ? 0
+                        : snprintf(text + bytes, sizeof(text) - (size_t)bytes,
+                                   ",{\"StreamName\":\"s%02d\",\"StreamStatus\":\"%s\"}", i,
+                                   i == 5   ? "CREATING"
+                                   : i == 7 ? "UPDATING"
+                                            : "ACTIVE");
+    }
+    (void)snprintf(text + bytes, sizeof(text) - (size_t)bytes, "]}");
+    return OK(text);
+}
+
+static enum tr_code ensure_many(uint32_t count)
+{
+    static char texts[40][4];
+    const char *names[40];
+    for (uint32_t i = 0; i < 40; i++) { /* not in order */
+        (void)snprintf(texts[i], sizeof(texts[i]), "s%02u", i * 7 % 40);
+        names[i] = texts[i];
+    }
+    const struct tr_ensure_options options = {
+        .names = names, .name_count = count, .create = true, .shard_count = 2};
+    return tr_streams_ensure(&client, &options, &err);
+}
+
+static uint32_t count_calls(const char *start)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < model.call_count; i++) {
+        count += strncmp(model.calls[i], start, strlen(start)) == 0;
+    }
+    return count;
+}
+
+static void many_streams_are_looked_for_in_the_list(void **state)
+{
+    (void)state;
+    model.answer = many_exist;
+    assert_int_equal(ensure_many(40), TR_OK);
+    assert_int_equal(count_calls("ListStreams"), 2);
+    assert_true(model.call_ns[1] - model.call_ns[0] >= TR_NS_PER_S / 5);
+    assert_int_equal(count_calls("DescribeStreamSummary {\"StreamName\":\"s05\""), 1);
+    assert_int_equal(count_calls("DescribeStreamSummary {\"StreamName\":\"s06\""), 1);
+    assert_int_equal(count_calls("DescribeStreamSummary {\"StreamName\":\"s39\""), 2);
+    assert_int_equal(count_calls("DescribeStreamSummary"), 4);
+    assert_int_equal(count_calls("CreateStream {\"StreamName\":\"s39\""), 1);
+    assert_int_equal(count_calls("CreateStream"), 1);
+    model.call_count = 0;
+    assert_int_equal(ensure_many(15), TR_OK); /* a few are described */
+    assert_int_equal(count_calls("DescribeStreamSummary"), 15);
+    assert_int_equal(model.call_count, 15);
+}
+
+/* An account whose list never comes to ours. */
+static struct model_answer others_exist(struct model *of, const char *operation, const char *body)
+{
+    static char text[100];
+    if (strcmp(operation, "ListStreams") != 0) {
+        return many_exist(of, operation, body);
+    }
+    (void)snprintf(text, sizeof(text), "{\"HasMoreStreams\":true,\"StreamNames\":[\"o%u\"]}",
+                   of->call_count);
+    return OK(text);
+}
+
+static struct model_answer may_not_list(struct model *of, const char *operation, const char *body)
+{
+    return strcmp(operation, "ListStreams") == 0 ? REFUSED("AccessDeniedException")
+                                                 : many_exist(of, operation, body);
+}
+
+static struct model_answer same_page_for_ever(struct model *of, const char *operation,
+                                              const char *body)
+{
+    return strcmp(operation, "ListStreams") == 0
+               ? OK("{\"HasMoreStreams\":true,\"StreamNames\":[\"a\"]}")
+               : many_exist(of, operation, body);
+}
+
+static void streams_that_the_list_does_not_tell_are_described(void **state)
+{
+    struct model_answer (*const answers[])(struct model *, const char *, const char *) = {
+        others_exist, may_not_list, same_page_for_ever};
+    static const uint32_t page_counts[] = {10, 1, 2};
+    (void)state;
+    for (uint32_t i = 0; i < 3; i++) {
+        model.call_count = 0;
+        model.create_count = 1;
+        model.answer = answers[i];
+        assert_int_equal(ensure_many(40), TR_OK);
+        assert_int_equal(count_calls("ListStreams"), page_counts[i]);
+        assert_int_equal(count_calls("DescribeStreamSummary"), 40);
+    }
+}
+
 static void refused_keys_and_impossible_names_stop(void **state)
 {
     static const char *const names[] = {"a"};
@@ -322,6 +441,8 @@ int main(void)
         WITH_CLIENT(describe_calls_are_paced),
         WITH_CLIENT(producer_that_may_not_describe_runs),
         WITH_CLIENT(creator_that_may_not_describe_stops_by_name_after_a_grace),
+        WITH_CLIENT(many_streams_are_looked_for_in_the_list),
+        WITH_CLIENT(streams_that_the_list_does_not_tell_are_described),
         WITH_CLIENT(refused_keys_and_impossible_names_stop),
         WITH_CLIENT(stream_that_never_becomes_active_is_an_error),
     };

@@ -333,11 +333,11 @@ static void closed_shard_ends_without_a_next_iterator(void **state)
                      TR_ERR_PROTOCOL);
 }
 
-static void note_name(void *self, struct tr_span name)
+static void note_name(void *self, struct tr_span name, const enum tr_stream_status *status)
 {
     (void)self;
-    (void)snprintf(seen + strlen(seen), sizeof(seen) - strlen(seen), "%.*s,", (int)name.bytes,
-                   (const char *)name.data);
+    (void)snprintf(seen + strlen(seen), sizeof(seen) - strlen(seen), "%.*s %d,", (int)name.bytes,
+                   (const char *)name.data, status == NULL ? -1 : (int)*status);
 }
 
 static void stream_names_and_iterators_are_read(void **state)
@@ -346,13 +346,28 @@ static void stream_names_and_iterators_are_read(void **state)
     bool has_more = false;
     (void)state;
     seen[0] = '\0';
-    assert_int_equal(tr_control_parse_stream_names(
+    assert_int_equal(tr_control_parse_streams(
                          reader,
                          tr_span_of_text("{\"HasMoreStreams\":true,\"StreamNames\":[\"a\",\"b\"]}"),
                          note_name, NULL, &has_more, &err),
                      TR_OK);
-    assert_string_equal(seen, "a,b,");
+    assert_string_equal(seen, "a -1,b -1,");
     assert_true(has_more);
+    seen[0] = '\0';
+    assert_int_equal(
+        tr_control_parse_streams(
+            reader,
+            tr_span_of_text("{\"HasMoreStreams\":false,\"NextToken\":null,\"StreamNames\":[\"a\"],"
+                            "\"StreamSummaries\":[{\"StreamARN\":\"x\",\"StreamStatus\":"
+                            "\"ACTIVE\",\"StreamName\":\"a\"},{\"StreamName\":\"c\"}]}"),
+            note_name, NULL, &has_more, &err),
+        TR_OK);
+    assert_string_equal(seen, "a -1,a 3,c 0,");
+    assert_false(has_more);
+    assert_int_equal(tr_control_parse_streams(
+                         reader, tr_span_of_text("{\"StreamNames\":[],\"StreamSummaries\":[{}]}"),
+                         note_name, NULL, &has_more, &err),
+                     TR_ERR_PROTOCOL);
     assert_int_equal(tr_control_parse_shard_iterator(
                          reader, tr_span_of_text("{\"ShardIterator\":\"AAAA\"}"), iterator, &err),
                      TR_OK);
