@@ -67,6 +67,8 @@ class BothAnswerAlike(unittest.TestCase):
         wanted, found = shape(local), shape(standin)
         # What only newer services say, and the stand-in's limit that kinesis-local leaves null.
         found.get("StreamDescriptionSummary", {}).pop("MaxRecordSizeInKiB", None)
+        if "StreamSummaries" not in wanted:
+            found.pop("StreamSummaries", None)
         self.assertEqual(found, wanted)
         return local, standin
 
