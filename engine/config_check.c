@@ -9,6 +9,9 @@
 
 #define AT(field) offsetof(struct tr_config, field)
 #define PLACEHOLDER_DIGITS_MAX 2048 /* what a plan of a table takes: 1024 bytes */
+#define TAGS_MAX 50                 /* of a stream, as are the next two */
+#define TAG_NAME_BYTES_MAX 128
+#define TAG_VALUE_BYTES_MAX 256
 
 static void problem_at(struct tr_config *config, size_t offset, const char *text)
 {
@@ -74,6 +77,54 @@ static void check_topic_prefix(struct tr_config *config)
                        "and `-` only");
             return;
         }
+    }
+}
+
+/* The name of the tag at `at`, "name=value" up to a comma; 0 bytes where Kinesis would not take it. */
+static size_t tag_name_bytes(const char *at)
+{
+    const size_t bytes = strcspn(at, ",");
+    const size_t name_bytes = strcspn(at, "=,");
+    const bool is_whole = name_bytes < bytes && name_bytes <= TAG_NAME_BYTES_MAX &&
+                          bytes - name_bytes - 1 <= TAG_VALUE_BYTES_MAX;
+
+    for (size_t i = 0; i < bytes; i++) {
+        if (!isalnum((unsigned char)at[i]) && strchr(" _./=+-@:", at[i]) == NULL) {
+            return 0;
+        }
+    }
+    return is_whole ? name_bytes : 0;
+}
+
+static bool has_tag(const char *tags, const char *end, const char *name, size_t name_bytes)
+{
+    while (tags < end) {
+        if (strcspn(tags, "=") == name_bytes && memcmp(tags, name, name_bytes) == 0) {
+            return true;
+        }
+        tags += strcspn(tags, ",") + 1;
+    }
+    return false;
+}
+
+/* Source: Amazon Kinesis Data Streams, "Tag your resources": tag restrictions. */
+static void check_tags(struct tr_config *config)
+{
+    const char *tags = config->streams_tags;
+    uint32_t count = 0;
+
+    for (const char *at = tags; *at != '\0';) {
+        const size_t name_bytes = tag_name_bytes(at);
+        const size_t bytes = strcspn(at, ",");
+        if (name_bytes == 0 || ++count > TAGS_MAX || has_tag(tags, at, at, name_bytes) ||
+            (at[bytes] == ',' && at[bytes + 1] == '\0')) {
+            problem_at(config, AT(streams_tags),
+                       "not a list of tags: give name=value,name=value, at most 50, each name "
+                       "once, up to 128 "
+                       "and 256 letters, digits, blanks and _ . : / + - @");
+            return;
+        }
+        at += bytes + (at[bytes] == ',');
     }
 }
 
@@ -252,6 +303,7 @@ void tr_config_check(struct tr_config *config, enum tr_config_purpose purpose)
     follow_others(config);
     read_skipped_operations(config);
     check_pairs(config);
+    check_tags(config);
     check_topic_prefix(config);
     check_endpoint(config);
     check_placeholder(config);

@@ -170,6 +170,12 @@ enum tr_config_order { TR_CONFIG_ORDER_KEY = 0, TR_CONFIG_ORDER_STREAM };
     W("key", TR_CONFIG_ORDER_KEY)                                                                  \
     W("stream", TR_CONFIG_ORDER_STREAM)
 
+enum tr_config_streams_mode { TR_CONFIG_STREAMS_PROVISIONED = 0, TR_CONFIG_STREAMS_ON_DEMAND };
+#define TR_WORDS_STREAMS_MODE(W)                                                                   \
+    W("provisioned", TR_CONFIG_STREAMS_PROVISIONED)                                                \
+    W("on-demand", TR_CONFIG_STREAMS_ON_DEMAND)                                                    \
+    W("on_demand", TR_CONFIG_STREAMS_ON_DEMAND)
+
 enum tr_config_hot_keys { TR_CONFIG_HOT_KEYS_RELAX = 0 };
 #define TR_WORDS_HOT_KEYS(W)                                                                       \
     W("relax", TR_CONFIG_HOT_KEYS_RELAX)                                                           \

@@ -76,11 +76,22 @@ static void create_stream(struct tr_standin *standin, struct tr_span body,
                           "Stream already exists under account 000000000000.");
         return;
     }
+    const struct tr_span mode = member_of(body, "StreamModeDetails");
+    const bool is_on_demand =
+        mode.bytes > 0 && memmem(mode.data, mode.bytes, "ON_DEMAND", 9) != NULL;
     const uint64_t shard_count = number_of(member_of(body, "ShardCount"), 4);
-    if (tr_kinesis_store_add(&standin->store, name, shard_count > 10000 ? 0 : (uint32_t)shard_count,
-                             &err) == NULL) {
+    struct tr_kinesis_stream *stream = tr_kinesis_store_add(
+        &standin->store, name, shard_count > 10000 ? 0 : (uint32_t)shard_count, &err);
+    if (stream == NULL) {
         tr_standin_refuse(answer, 400, "ValidationException",
                           "StreamName or ShardCount is not valid");
+        return;
+    }
+    const struct tr_span tags = member_of(body, "Tags");
+    stream->is_on_demand = is_on_demand;
+    stream->tags = tags.bytes == 0 ? NULL : calloc(1, tags.bytes + 1);
+    if (stream->tags != NULL) {
+        memcpy(stream->tags, tags.data, tags.bytes);
     }
 }
 
@@ -95,11 +106,12 @@ static void describe_summary(const struct tr_kinesis_stream *stream,
         answer,
         "{\"StreamDescriptionSummary\":{\"StreamName\":\"%s\",\"StreamARN\":"
         "\"arn:aws:kinesis:eu-central-1:000000000000:stream/%s\",\"StreamStatus\":\"ACTIVE\","
-        "\"StreamModeDetails\":{\"StreamMode\":\"PROVISIONED\"},\"RetentionPeriodHours\":24,"
+        "\"StreamModeDetails\":{\"StreamMode\":\"%s\"},\"RetentionPeriodHours\":%u,"
         "\"StreamCreationTimestamp\":1.7E9,\"EnhancedMonitoring\":[{\"ShardLevelMetrics\":[]}],"
         "\"EncryptionType\":\"NONE\",\"OpenShardCount\":%u,\"ConsumerCount\":0,"
         "\"MaxRecordSizeInKiB\":%u}}",
-        stream->name, stream->name, open_count, stream->record_kib_max);
+        stream->name, stream->name, stream->is_on_demand ? "ON_DEMAND" : "PROVISIONED",
+        stream->retention_hours, open_count, stream->record_kib_max);
 }
 
 static void list_shards(const struct tr_kinesis_stream *stream, struct tr_span body,
@@ -316,6 +328,41 @@ static void split_shard(struct tr_standin *standin, struct tr_span body,
     }
 }
 
+static void increase_retention(struct tr_standin *standin, struct tr_span body,
+                               struct tr_standin_answer *answer)
+{
+    struct tr_kinesis_stream *stream = stream_of(standin, body, answer);
+    const uint64_t hours = number_of(member_of(body, "RetentionPeriodHours"), 0);
+    if (stream == NULL) {
+        return;
+    }
+    if (hours < stream->retention_hours || hours > 8760) {
+        tr_standin_refuse(answer, 400, "InvalidArgumentException",
+                          "The retention period must be larger, and 8760 at most.");
+        return;
+    }
+    stream->retention_hours = (uint32_t)hours;
+}
+
+/* Tags are kept as {"name":"value",...}: names and values without quotes or backslashes. */
+static void list_tags(const struct tr_kinesis_stream *stream, struct tr_standin_answer *answer)
+{
+    const char *at = stream->tags == NULL ? "" : stream->tags;
+    bool is_name = true;
+    bool is_first = true;
+    tr_standin_write(answer, "{\"Tags\":[");
+    while ((at = strchr(at, '"')) != NULL) {
+        const size_t bytes = strcspn(at + 1, "\"");
+        tr_standin_write(answer, is_name ? "%s{\"Key\":\"%.*s\"," : "%s\"Value\":\"%.*s\"}",
+                         is_name && !is_first ? "," : "", (int)bytes, at + 1);
+        is_first = false;
+        is_name = !is_name;
+        at += 1 + bytes;
+        at += *at == '"';
+    }
+    tr_standin_write(answer, "],\"HasMoreTags\":false}");
+}
+
 bool tr_standin_operate(struct tr_standin *standin, struct tr_span operation, struct tr_span body,
                         struct tr_standin_answer *answer)
 {
@@ -331,6 +378,13 @@ bool tr_standin_operate(struct tr_standin *standin, struct tr_span operation, st
         stream = stream_of(standin, body, answer);
         if (stream != NULL) {
             list_shards(stream, body, answer);
+        }
+    } else if (is(operation, "IncreaseStreamRetentionPeriod")) {
+        increase_retention(standin, body, answer);
+    } else if (is(operation, "ListTagsForStream")) {
+        stream = stream_of(standin, body, answer);
+        if (stream != NULL) {
+            list_tags(stream, answer);
         }
     } else if (is(operation, "ListStreams")) {
         list_streams(&standin->store, body, answer);

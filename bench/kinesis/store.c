@@ -6,6 +6,7 @@
 
 #include "engine/assert.h"
 
+#define RETENTION_HOURS_DEFAULT 24
 #define RECORD_KIB_MAX_DEFAULT 1024 /* MaxRecordSizeInKiB of a stream that was not changed */
 
 static void free_records(struct tr_kinesis_store *store, struct tr_shard *shard)
@@ -91,7 +92,8 @@ struct tr_kinesis_stream *tr_kinesis_store_add(struct tr_kinesis_store *store, s
         store->streams_room = room;
     }
     struct tr_kinesis_stream *stream = &store->streams[store->stream_count];
-    *stream = (struct tr_kinesis_stream){.record_kib_max = RECORD_KIB_MAX_DEFAULT};
+    *stream = (struct tr_kinesis_stream){.record_kib_max = RECORD_KIB_MAX_DEFAULT,
+                                         .retention_hours = RETENTION_HOURS_DEFAULT};
     memcpy(stream->name, name.data, name.bytes);
     if (!reserve_shards(stream, shard_count)) {
         (void)TR_FAIL(err, TR_ERR_SYSTEM, TR_STOP, "no memory for %u shards", shard_count);
@@ -114,6 +116,7 @@ void tr_kinesis_store_deinit(struct tr_kinesis_store *store)
             free_records(store, &store->streams[i].shards[j]);
         }
         free(store->streams[i].shards);
+        free(store->streams[i].tags);
     }
     free(store->streams);
     *store = (struct tr_kinesis_store){0};

@@ -50,6 +50,9 @@ struct tr_kinesis_stream {
     uint32_t shard_count;
     uint32_t shards_room;
     uint32_t record_kib_max; /* MaxRecordSizeInKiB */
+    uint32_t retention_hours;
+    bool is_on_demand;
+    char *tags; /* owns; the JSON object as it was sent; NULL: none */
 };
 
 struct tr_kinesis_store {

@@ -32,6 +32,15 @@ struct tr_mysql_options tr_settings_mysql(const struct tr_config *config)
                                          (uint32_t)config->database_query_timeout_ms};
 }
 
+struct tr_stream_wish tr_settings_wish(const struct tr_config *config)
+{
+    const bool is_on_demand = config->streams_mode == TR_CONFIG_STREAMS_ON_DEMAND;
+    return (struct tr_stream_wish){.shard_count =
+                                       is_on_demand ? 0 : (uint32_t)config->streams_shards,
+                                   .retention_hours = (uint32_t)config->streams_retention_hours,
+                                   .tags = config->streams_tags};
+}
+
 struct tr_wire_options tr_settings_wire(const struct tr_config *config)
 {
     return (struct tr_wire_options){.mysql = tr_settings_mysql(config),
@@ -152,7 +161,8 @@ void tr_settings_pipeline(struct tr_pipeline_options *options, const struct tr_c
     options->decoder.record_bytes_max = RECORD_BYTES_MAX;
 
     options->shipper.batch_size_max = (uint32_t)config->kinesis_batch_size;
-    options->shipper.create_shards = config->streams_create ? (uint32_t)config->streams_shards : 0;
+    options->shipper.creates_streams = config->streams_create;
+    options->shipper.wish = tr_settings_wish(config);
     options->shipper.null_key = config->kinesis_null_key;
     options->shipper.order_scope = scope[config->order_scope];
     options->shipper.order_hot = hot[config->order_hot_keys];

@@ -12,6 +12,7 @@
 #include "stages/decode/plan.h"
 #include "stages/schema/filter.h"
 #include "stages/schema/topic.h"
+#include "stages/ship/control.h"
 #include "stages/ship/credentials.h"
 #include "stages/ship/endpoint.h"
 #include "stages/source/mysql_link.h"
@@ -26,6 +27,8 @@ struct tr_encode_options tr_settings_encode(const struct tr_config *config,
                                             const struct tr_server_facts *facts);
 struct tr_credentials_options tr_settings_credentials(const struct tr_config *config);
 struct tr_endpoint_options tr_settings_endpoint(const struct tr_config *config);
+/* What a stream that is created shall be like. */
+struct tr_stream_wish tr_settings_wish(const struct tr_config *config);
 
 /* What the configuration says of the pipeline: plan, counts, limits, the actors' settings. Ports
  * and start are the caller's. */

@@ -397,7 +397,7 @@ enum tr_code tr_start_ensure_streams(struct tr_start *start, struct tr_error *er
             &(struct tr_ensure_options){.names = names,
                                         .name_count = count,
                                         .create = start->config->streams_create,
-                                        .shard_count = (uint32_t)start->config->streams_shards,
+                                        .wish = tr_settings_wish(start->config),
                                         .region = start->endpoint.region},
             err);
     }

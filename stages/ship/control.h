@@ -60,9 +60,22 @@ enum tr_stream_status {
 struct tr_stream_summary {
     enum tr_stream_status status;
     bool is_on_demand;
+    bool is_encrypted; /* by a key of KMS */
     uint32_t open_shard_count;
+    uint32_t retention_hours;
     uint32_t max_record_kib; /* 1024 where the service says nothing */
 };
+
+/* What a stream that is created shall be like. */
+struct tr_stream_wish {
+    uint32_t shard_count;     /* 0: on-demand capacity */
+    uint32_t retention_hours; /* 0: the service's 24 */
+    const char *
+        tags; /* "name=value,name=value", checked with the configuration; NULL or empty: none; borrowed */
+};
+
+#define TR_KINESIS_TAGS_MAX 50
+#define TR_KINESIS_RETENTION_HOURS_DEFAULT 24
 
 struct tr_shard {
     char id[TR_KINESIS_SHARD_ID_BYTES_MAX + 1];
@@ -129,9 +142,16 @@ void tr_control_write_describe_stream_summary(struct tr_control_body *body, cons
 void tr_control_write_list_shards(struct tr_control_body *body, const char *stream,
                                   const char *next_token);
 
-/* `shard_count` 0: on-demand capacity. */
+/* Mode, shards and tags; the retention has a call of its own. Its tags are valid. */
 void tr_control_write_create_stream(struct tr_control_body *body, const char *stream,
-                                    uint32_t shard_count);
+                                    const struct tr_stream_wish *wish);
+
+/* IncreaseStreamRetentionPeriod: 24 to 8,760 hours. */
+void tr_control_write_increase_retention(struct tr_control_body *body, const char *stream,
+                                         uint32_t hours);
+
+/* ListTagsForStream: the first ones, at most TR_KINESIS_TAGS_MAX. */
+void tr_control_write_list_tags(struct tr_control_body *body, const char *stream);
 
 /* Names after `start_after` (NULL or empty: from the beginning). */
 void tr_control_write_list_streams(struct tr_control_body *body, const char *start_after);
@@ -168,6 +188,12 @@ TR_NODISCARD enum tr_code tr_control_parse_streams(struct tr_json_reader *reader
                                                    struct tr_span answer,
                                                    tr_on_stream_name *on_name, void *self,
                                                    bool *has_more, struct tr_error *err);
+
+/* Calls `on_tag` for each tag. */
+typedef void tr_on_stream_tag(void *self, struct tr_span name, struct tr_span value);
+TR_NODISCARD enum tr_code tr_control_parse_tags(struct tr_json_reader *reader,
+                                                struct tr_span answer, tr_on_stream_tag *on_tag,
+                                                void *self, struct tr_error *err);
 
 /* Copies the iterator into `out`, which has room for TR_KINESIS_ITERATOR_BYTES_MAX + 1. */
 TR_NODISCARD enum tr_code tr_control_parse_shard_iterator(struct tr_json_reader *reader,

@@ -92,7 +92,8 @@ enum tr_code tr_control_parse_stream_summary(struct tr_json_reader *reader, stru
 {
     struct tr_span name;
     bool has_status = false;
-    *summary = (struct tr_stream_summary){.max_record_kib = RECORD_KIB_DEFAULT};
+    *summary = (struct tr_stream_summary){.max_record_kib = RECORD_KIB_DEFAULT,
+                                          .retention_hours = TR_KINESIS_RETENTION_HOURS_DEFAULT};
     (void)enter(reader, answer);
     while (tr_json_next_member(reader, &name)) {
         if (!is(name, "StreamDescriptionSummary") || !tr_json_enter_object(reader)) {
@@ -106,6 +107,11 @@ enum tr_code tr_control_parse_stream_summary(struct tr_json_reader *reader, stru
                 parse_mode(reader, summary);
             } else if (is(name, "OpenShardCount")) {
                 summary->open_shard_count = count_or_default(reader, 0);
+            } else if (is(name, "RetentionPeriodHours")) {
+                summary->retention_hours =
+                    count_or_default(reader, TR_KINESIS_RETENTION_HOURS_DEFAULT);
+            } else if (is(name, "EncryptionType")) {
+                summary->is_encrypted = is(tr_json_get_text_or_null(reader), "KMS");
             } else if (is(name, "MaxRecordSizeInKiB")) {
                 summary->max_record_kib = count_or_default(reader, RECORD_KIB_DEFAULT);
             }
@@ -259,6 +265,45 @@ enum tr_code tr_control_parse_streams(struct tr_json_reader *reader, struct tr_s
         tr_json_fail(reader, "no StreamNames");
     }
     return finish(reader, "ListStreams", err);
+}
+
+static void parse_tag(struct tr_json_reader *reader, tr_on_stream_tag *on_tag, void *self)
+{
+    struct tr_span name;
+    struct tr_span key = {0};
+    struct tr_span value = {0};
+    (void)tr_json_enter_object(reader);
+    while (tr_json_next_member(reader, &name)) {
+        if (is(name, "Key")) {
+            key = tr_json_get_text(reader);
+        } else if (is(name, "Value")) {
+            value = tr_json_get_text_or_null(reader);
+        }
+    }
+    if (!tr_json_is_failed(reader)) {
+        on_tag(self, key, value);
+    }
+}
+
+enum tr_code tr_control_parse_tags(struct tr_json_reader *reader, struct tr_span answer,
+                                   tr_on_stream_tag *on_tag, void *self, struct tr_error *err)
+{
+    struct tr_span name;
+    bool has_tags = false;
+    (void)enter(reader, answer);
+    while (tr_json_next_member(reader, &name)) {
+        if (is(name, "Tags")) {
+            has_tags = true;
+            (void)tr_json_enter_array(reader);
+            while (tr_json_next_element(reader)) {
+                parse_tag(reader, on_tag, self);
+            }
+        }
+    }
+    if (!has_tags) {
+        tr_json_fail(reader, "no Tags");
+    }
+    return finish(reader, "ListTagsForStream", err);
 }
 
 enum tr_code tr_control_parse_shard_iterator(struct tr_json_reader *reader, struct tr_span answer,

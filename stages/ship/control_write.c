@@ -70,16 +70,68 @@ void tr_control_write_list_shards(struct tr_control_body *body, const char *stre
     end(&out, body);
 }
 
+/* One "name=value" at `at`, up to a comma or the end; false where it is none. */
+static bool read_tag(const char *at, struct tr_span *name, struct tr_span *value)
+{
+    const size_t bytes = strcspn(at, ",");
+    const char *equals = memchr(at, '=', bytes);
+
+    if (equals == NULL) {
+        return false;
+    }
+    *name = tr_span_of(at, (size_t)(equals - at));
+    *value = tr_span_of(equals + 1, (size_t)(at + bytes - equals - 1));
+    return true;
+}
+
+static void write_tags(struct tr_json_writer *out, const char *tags)
+{
+    struct tr_span name;
+    struct tr_span value;
+    const char *before = ",\"Tags\":{";
+
+    while (tags[0] != '\0' && read_tag(tags, &name, &value)) {
+        tr_json_write_literal(out, before);
+        tr_json_write_text(out, name);
+        tr_json_write_literal(out, ":");
+        tr_json_write_text(out, value);
+        before = ",";
+        tags += strcspn(tags, ",");
+        tags += tags[0] == ',';
+    }
+    tr_json_write_literal(out, "}");
+}
+
 void tr_control_write_create_stream(struct tr_control_body *body, const char *stream,
-                                    uint32_t shard_count)
+                                    const struct tr_stream_wish *wish)
 {
     struct tr_json_writer out = begin(body);
     write_text(&out, "StreamName", stream);
-    if (shard_count > 0) {
-        write_count(&out, "ShardCount", shard_count);
+    if (wish->shard_count > 0) {
+        write_count(&out, "ShardCount", wish->shard_count);
     } else {
         tr_json_write_literal(&out, ",\"StreamModeDetails\":{\"StreamMode\":\"ON_DEMAND\"}");
     }
+    if (wish->tags != NULL && wish->tags[0] != '\0') {
+        write_tags(&out, wish->tags);
+    }
+    end(&out, body);
+}
+
+void tr_control_write_increase_retention(struct tr_control_body *body, const char *stream,
+                                         uint32_t hours)
+{
+    struct tr_json_writer out = begin(body);
+    write_text(&out, "StreamName", stream);
+    write_count(&out, "RetentionPeriodHours", hours);
+    end(&out, body);
+}
+
+void tr_control_write_list_tags(struct tr_control_body *body, const char *stream)
+{
+    struct tr_json_writer out = begin(body);
+    write_text(&out, "StreamName", stream);
+    write_count(&out, "Limit", TR_KINESIS_TAGS_MAX);
     end(&out, body);
 }
 

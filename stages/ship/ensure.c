@@ -118,6 +118,29 @@ static enum tr_code describe(struct ensure_run *run, const char *name,
     }
 }
 
+/* What a created stream needs besides; it is ACTIVE. */
+static enum tr_code finish_created(struct ensure_run *run, const char *name,
+                                   struct tr_stream_summary *summary, struct tr_error *err)
+{
+    const uint32_t hours = run->options->wish.retention_hours;
+    struct tr_span answer;
+    if (hours <= summary->retention_hours) {
+        return TR_OK;
+    }
+    if (tr_kinesis_wait_until(run->client, run->next_create_ns, err) != TR_OK) {
+        return err->code;
+    }
+    run->next_create_ns = now_of(run) + CREATE_INTERVAL_NS;
+    tr_control_write_increase_retention(&run->body, name, hours);
+    if (tr_kinesis_call(run->client, "IncreaseStreamRetentionPeriod", &run->body, &answer, NULL,
+                        err) != TR_OK) {
+        return tr_error_prefix(err, "stream \"%s\" was created, but not its retention of %u hours",
+                               name, hours);
+    }
+    summary->retention_hours = hours;
+    return TR_OK;
+}
+
 /* Looks at the pending streams until fewer than `count_max` are left. */
 static enum tr_code wait_for_pending(struct ensure_run *run, uint32_t count_max,
                                      struct tr_error *err)
@@ -135,6 +158,11 @@ static enum tr_code wait_for_pending(struct ensure_run *run, uint32_t count_max,
                 presence == TR_STREAM_IS_UNKNOWN ||
                 (presence == TR_STREAM_IS_THERE &&
                  (summary.status == TR_STREAM_ACTIVE || summary.status == TR_STREAM_UPDATING));
+            if (is_ready && presence == TR_STREAM_IS_THERE &&
+                pending->presence == TR_STREAM_IS_CREATED &&
+                finish_created(run, pending->name, &summary, err) != TR_OK) {
+                return err->code;
+            }
             if (is_ready) {
                 report(run, pending->name, pending->presence,
                        presence == TR_STREAM_IS_THERE ? &summary : NULL);
@@ -183,7 +211,7 @@ static enum tr_code create(struct ensure_run *run, const char *name, struct tr_e
         return err->code;
     }
     run->next_create_ns = now_of(run) + CREATE_INTERVAL_NS;
-    tr_control_write_create_stream(&run->body, name, run->options->shard_count);
+    tr_control_write_create_stream(&run->body, name, &run->options->wish);
     const enum tr_code code =
         tr_kinesis_call(run->client, "CreateStream", &run->body, &answer, &refusal, err);
     if (code != TR_OK) {
@@ -194,7 +222,7 @@ static enum tr_code create(struct ensure_run *run, const char *name, struct tr_e
         presence = TR_STREAM_IS_THERE; /* another one was faster, or our first try was heard */
     } else {
         TR_LOG(TR_LOG_INFO, "streams.created", TR_TEXT("stream", name),
-               TR_UINT("shards", run->options->shard_count));
+               TR_UINT("shards", run->options->wish.shard_count));
     }
     return add_pending(run, name, presence, err);
 }

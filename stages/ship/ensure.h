@@ -29,10 +29,10 @@ typedef void tr_on_stream_presence(void *self, const char *name, enum tr_stream_
 struct tr_ensure_options {
     const char *const *names; /* borrowed */
     uint32_t name_count;
-    bool create;               /* missing streams are created and waited for */
-    uint32_t shard_count;      /* of created streams; 0: on-demand capacity */
-    int64_t active_timeout_ns; /* a stream being created must be ACTIVE by then; 0: 3 min */
-    const char *region;        /* for messages */
+    bool create;                /* missing streams are created and waited for */
+    struct tr_stream_wish wish; /* of created streams */
+    int64_t active_timeout_ns;  /* a stream being created must be ACTIVE by then; 0: 3 min */
+    const char *region;         /* for messages */
     tr_on_stream_presence *on_presence; /* NULL: not wanted */
     void *self;
 };

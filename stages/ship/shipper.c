@@ -325,7 +325,8 @@ static uint32_t visit_stream(struct tr_shipper *shipper, uint32_t index, int64_t
 
     ship_control_want(shipper, index, now_ns);
     work_count += ship_send(shipper, index, now_ns);
-    if (!stream->is_stalled && now_ns - stream->progress_ns >= shipper->options.stall_ns) {
+    if (!stream->is_stalled && stream->queued_count > 0 &&
+        now_ns - stream->progress_ns >= shipper->options.stall_ns) {
         TR_COVER("shipper.stream_stalled");
         stream->is_stalled = true;
         stream->park_due_ns = now_ns;
@@ -337,7 +338,7 @@ static uint32_t visit_stream(struct tr_shipper *shipper, uint32_t index, int64_t
     return work_count;
 }
 
-/* Looks at each stream that has unacknowledged records, in turn. */
+/* Looks at each stream that has unacknowledged records, or was made and is not finished, in turn. */
 static uint32_t visit_streams(struct tr_shipper *shipper, int64_t now_ns)
 {
     const uint32_t count = shipper->busy_count < STEP_STREAMS ? shipper->busy_count : STEP_STREAMS;
@@ -350,7 +351,7 @@ static uint32_t visit_streams(struct tr_shipper *shipper, int64_t now_ns)
         stream->is_busy = false;
         shipper->busy_count--;
         work_count += visit_stream(shipper, index, now_ns);
-        if (stream->queued_count > 0) {
+        if (stream->queued_count > 0 || stream->is_unfinished) {
             push_busy(shipper, index);
         }
     }

@@ -36,6 +36,7 @@
 #include "engine/pool.h"
 #include "engine/ring.h"
 #include "stages/progress.h"
+#include "stages/ship/control.h"
 #include "stages/ship/transport.h"
 #include "stages/stream.h"
 
@@ -80,8 +81,8 @@ struct tr_shipper_options {
     uint32_t streams_max; /* of this shipper; TR_SHIPPER_STREAMS_DEFAULT */
     uint64_t parking_bytes; /* 16 MiB */
 
-    uint32_t
-        create_shards; /* of a stream that does not exist and is created at its first record; 0 = it is not */
+    bool creates_streams;       /* a stream that does not exist is created at its first record */
+    struct tr_stream_wish wish; /* what it shall be like; borrows its tags */
 
     const char *null_key; /* partition key of records without one; "default" */
     enum tr_order_scope

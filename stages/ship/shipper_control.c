@@ -109,8 +109,13 @@ static void send_call(struct tr_shipper *shipper, int64_t now_ns)
     case SHIP_NEED_CREATE:
         operation = "CreateStream";
         state = SHIP_CONTROL_CREATE;
-        tr_control_write_create_stream(control->body, stream->stream->name,
-                                       shipper->options.create_shards);
+        tr_control_write_create_stream(control->body, stream->stream->name, &shipper->options.wish);
+        break;
+    case SHIP_NEED_RETENTION:
+        operation = "IncreaseStreamRetentionPeriod";
+        state = SHIP_CONTROL_RETENTION;
+        tr_control_write_increase_retention(control->body, stream->stream->name,
+                                            shipper->options.wish.retention_hours);
         break;
     case SHIP_NEED_SHARDS:
     case SHIP_NEED_NOTHING: /* a map that is asked for again */
@@ -188,6 +193,7 @@ uint32_t ship_control_step(struct tr_shipper *shipper, int64_t now_ns)
         return 1;
     case SHIP_CONTROL_SUMMARY:
     case SHIP_CONTROL_CREATE:
+    case SHIP_CONTROL_RETENTION:
     case SHIP_CONTROL_SHARDS:
         if (now_ns < control->deadline_ns) {
             return 0;
@@ -215,6 +221,7 @@ static void do_without(struct tr_shipper *shipper, int64_t now_ns)
 
     TR_COVER("shipper.control_denied");
     stream->is_creating = false;
+    stream->is_unfinished = false;
     if (stream->need != SHIP_NEED_SHARDS) {
         stream->is_limit_known = true; /* the default is all we shall know */
         stream->need = SHIP_NEED_SHARDS;
@@ -245,7 +252,7 @@ static void take_failure(struct tr_shipper *shipper, const struct tr_call_done *
     const struct tr_verdict_rule rule =
         tr_kinesis_classify(done->status, tr_span_of_text(failure.type));
     const bool is_missing = strcmp(failure.type, "ResourceNotFoundException") == 0;
-    if (is_missing && stream->need == SHIP_NEED_SUMMARY && shipper->options.create_shards > 0) {
+    if (is_missing && stream->need == SHIP_NEED_SUMMARY && shipper->options.creates_streams) {
         stream->is_creating = true;
         stream->need = SHIP_NEED_CREATE;
         shipper->control.state = SHIP_CONTROL_NEXT;
@@ -289,6 +296,11 @@ static void take_summary(struct tr_shipper *shipper, const struct tr_stream_summ
         stream->request_bytes_max = shipper->options.request_bytes_max;
     }
     stream->need = SHIP_NEED_SHARDS;
+    if (stream->is_unfinished && shipper->options.wish.retention_hours > summary->retention_hours) {
+        stream->need = SHIP_NEED_RETENTION;
+    } else {
+        stream->is_unfinished = false;
+    }
     stream->control_attempt_count = 0;
     shipper->control.state = SHIP_CONTROL_NEXT;
 }
@@ -325,7 +337,7 @@ void ship_control_done(struct tr_shipper *shipper, const struct tr_call_done *do
     struct tr_error err;
 
     TR_ASSERT(state == SHIP_CONTROL_SUMMARY || state == SHIP_CONTROL_CREATE ||
-              state == SHIP_CONTROL_SHARDS);
+              state == SHIP_CONTROL_RETENTION || state == SHIP_CONTROL_SHARDS);
     if (done->state == TR_CALL_ANSWERED && done->status != 200) {
         take_failure(shipper, done, now_ns);
         return;
@@ -334,12 +346,20 @@ void ship_control_done(struct tr_shipper *shipper, const struct tr_call_done *do
         TR_COVER("shipper.stream_created");
         TR_LOG(TR_LOG_INFO, "streams.created",
                TR_TEXT("stream", ship_stream_of(shipper, shipper->control.stream)->stream->name),
-               TR_UINT("shards", shipper->options.create_shards));
+               TR_UINT("shards", shipper->options.wish.shard_count));
+        ship_stream_of(shipper, control->stream)->is_unfinished =
+            shipper->options.wish.retention_hours > TR_KINESIS_RETENTION_HOURS_DEFAULT;
         await_creation(shipper, now_ns);
         return;
     }
+    if (done->state == TR_CALL_ANSWERED && state == SHIP_CONTROL_RETENTION) {
+        ship_stream_of(shipper, control->stream)->need = SHIP_NEED_SHARDS;
+        ship_stream_of(shipper, control->stream)->is_unfinished = false;
+        control->state = SHIP_CONTROL_NEXT;
+        return;
+    }
     enum tr_code code = TR_ERR_SINK_LINK;
-    if (done->state == TR_CALL_ANSWERED && state != SHIP_CONTROL_CREATE) {
+    if (done->state == TR_CALL_ANSWERED) {
         code = state == SHIP_CONTROL_SUMMARY
                    ? tr_control_parse_stream_summary(shipper->reader, done->answer, &summary, &err)
                    : tr_control_parse_shards(shipper->reader, done->answer, control->list, &err);

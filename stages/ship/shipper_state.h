@@ -49,6 +49,7 @@ struct ship_held {
 enum ship_control_need {
     SHIP_NEED_SUMMARY = 0,
     SHIP_NEED_CREATE,
+    SHIP_NEED_RETENTION, /* of one that we created */
     SHIP_NEED_SHARDS,
     SHIP_NEED_NOTHING
 };
@@ -58,9 +59,10 @@ struct ship_stream {
     struct tr_metric_block *metrics;
     uint32_t next_busy; /* list of streams with unacknowledged records */
     bool is_busy;
-    bool is_stopped;  /* a fault was raised for it: nothing is sent any more */
-    bool has_worked;  /* took a record since the start */
-    bool is_creating; /* it is being made: that it cannot be found is no refusal */
+    bool is_stopped;    /* a fault was raised for it: nothing is sent any more */
+    bool has_worked;    /* took a record since the start */
+    bool is_creating;   /* it is being made: that it cannot be found is no refusal */
+    bool is_unfinished; /* we made it, and its retention is still to be set */
 
     uint64_t queued_count; /* records unacknowledged */
     uint64_t queued_bytes;
@@ -128,6 +130,7 @@ enum ship_control_state {
     SHIP_CONTROL_IDLE = 0,
     SHIP_CONTROL_SUMMARY, /* a call is out */
     SHIP_CONTROL_CREATE,
+    SHIP_CONTROL_RETENTION,
     SHIP_CONTROL_SHARDS,
     SHIP_CONTROL_NEXT,  /* the next call of this turn waits for its pace */
     SHIP_CONTROL_APPLY, /* a whole map waits for the last request of the stream */

@@ -23,6 +23,12 @@ static void on_name(void *self, struct tr_span name, const enum tr_stream_status
     *sum += name.bytes > 0 ? name.data[name.bytes - 1] : 0;
 }
 
+static void on_tag(void *self, struct tr_span name, struct tr_span value)
+{
+    on_name(self, name);
+    on_name(self, value);
+}
+
 /* The first byte chooses the answer's kind, the rest is the answer. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
@@ -43,7 +49,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
         return 0;
     }
     const struct tr_span answer = tr_span_of(data + 1, bytes - 1);
-    switch (data[0] % 6) {
+    switch (data[0] % 7) {
     case 0:
         code = tr_control_parse_stream_summary(reader, answer, &summary, NULL);
         break;
@@ -57,6 +63,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
         break;
     case 3:
         code = tr_control_parse_shard_iterator(reader, answer, iterator, NULL);
+        break;
+    case 6:
+        code = tr_control_parse_tags(reader, answer, on_tag, &sum, NULL);
         break;
     case 4:
         code = tr_control_parse_records(reader, answer, &page, on_record, &sum, NULL);

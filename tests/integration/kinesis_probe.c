@@ -27,7 +27,7 @@ static enum tr_code list_or_create(const struct tr_app_kinesis_options *kinesis,
         .names = (const char *const *)(create ? words + 1 : words),
         .name_count = (uint32_t)(create ? count - 1 : count),
         .create = create,
-        .shard_count = create ? (uint32_t)strtoul(words[0], NULL, 10) : 0,
+        .wish = {.shard_count = create ? (uint32_t)strtoul(words[0], NULL, 10) : 0},
         .out = stdout,
     };
     return tr_app_streams(&options, err);

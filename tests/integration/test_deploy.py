@@ -20,8 +20,8 @@ COMPOSE = os.path.join(DEPLOY, "compose")
 HEALTHCHECK = os.path.join(COMPOSE, "healthcheck")
 UNIT = os.path.join(DEPLOY, "systemd/tailrace.service")
 EXAMPLES = sorted(glob.glob(os.path.join(DEPLOY, "examples/*.properties")))
-SECRETS = {"DB_PASSWORD": "db", "REDIS_PASSWORD": "redis", "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "key",
-           "AWS_SESSION_TOKEN": "token"}
+SECRETS = {"DB_PASSWORD": "s3cret-db", "REDIS_PASSWORD": "s3cret-redis", "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
+           "AWS_SECRET_ACCESS_KEY": "s3cret-key", "AWS_SESSION_TOKEN": "s3cret-token"}
 EXPOSURE_MAX = 2.0  # of systemd-analyze security: 0 best, 10 worst
 
 
@@ -44,8 +44,7 @@ class Examples(unittest.TestCase):
                 self.assertEqual(0, code, err)
                 self.assertIn("debezium.sink.type=kinesis", out)
                 self.assertNotIn("no meaning", err)  # an example holds nothing that is without effect
-                for name in ("DB_PASSWORD", "AWS_SECRET_ACCESS_KEY"):
-                    self.assertNotRegex(out, rf"={SECRETS[name]} ")
+                self.assertNotIn("s3cret", out + err)
 
     def test_a_slip_in_an_example_is_seen(self):
         workdir = make_workdir("deploy")

@@ -105,7 +105,8 @@ static void fill_options(struct tr_sim_engine *engine, struct tr_pipeline_option
     made->shipper.batch_size_max = options->batch_size_max;
     made->shipper.flight_bytes_max = options->flight_bytes_max;
     made->shipper.keys_max = options->keys_max;
-    made->shipper.create_shards = options->create_shards;
+    made->shipper.creates_streams = options->create_shards > 0;
+    made->shipper.wish.shard_count = options->create_shards;
     made->shipper.refresh_credentials = refresh_credentials;
     made->shipper.request_timeout_ns = options->request_timeout_ns;
     made->shipper.map_refresh_ns = options->map_refresh_ns;

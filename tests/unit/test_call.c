@@ -198,7 +198,7 @@ static enum tr_code ensure(const char *const *names, uint32_t count, bool create
     const struct tr_ensure_options options = {.names = names,
                                               .name_count = count,
                                               .create = create,
-                                              .shard_count = 2,
+                                              .wish = {.shard_count = 2},
                                               .region = "eu-west-1",
                                               .on_presence = note};
     seen[0] = '\0';
@@ -228,6 +228,37 @@ static void missing_streams_are_created_and_waited_for(void **state)
     assert_non_null(strstr(seen, "new created 2;"));
     assert_non_null(strstr(seen, "late created 2;"));
     assert_string_equal(model.calls[2], "CreateStream {\"StreamName\":\"new\",\"ShardCount\":2}");
+}
+
+/* Kept 24 hours at first; the wish is asked for once the stream is ACTIVE. */
+static void created_streams_get_mode_tags_and_retention(void **state)
+{
+    static const char *const names[] = {"old", "new"};
+    const struct tr_ensure_options options = {
+        .names = names,
+        .name_count = 2,
+        .create = true,
+        .wish = {.retention_hours = 168, .tags = "team=data,for=a=b"}};
+    (void)state;
+    model.answer = some_exist;
+    assert_int_equal(tr_streams_ensure(&client, &options, &err), TR_OK);
+    uint32_t retention_count = 0;
+    for (uint32_t i = 0; i < model.call_count; i++) {
+        if (strncmp(model.calls[i], "CreateStream", 12) == 0) {
+            assert_string_equal(model.calls[i],
+                                "CreateStream {\"StreamName\":\"new\",\"StreamModeDetails\":{"
+                                "\"StreamMode\":\"ON_DEMAND\"},\"Tags\":{\"team\":\"data\","
+                                "\"for\":\"a=b\"}}");
+        }
+        if (strncmp(model.calls[i], "Increase", 8) == 0) {
+            retention_count++;
+            assert_string_equal(model.calls[i],
+                                "IncreaseStreamRetentionPeriod {\"StreamName\":\"new\","
+                                "\"RetentionPeriodHours\":168}");
+        }
+    }
+    assert_int_equal(model.create_count, 1);
+    assert_int_equal(retention_count, 1); /* not of the one that was there */
 }
 
 static void describe_calls_are_paced(void **state)
@@ -438,6 +469,7 @@ int main(void)
         WITH_CLIENT(stopping_cancels_what_is_waited_for),
         WITH_CLIENT(missing_streams_are_all_reported_with_the_remedy),
         WITH_CLIENT(missing_streams_are_created_and_waited_for),
+        WITH_CLIENT(created_streams_get_mode_tags_and_retention),
         WITH_CLIENT(describe_calls_are_paced),
         WITH_CLIENT(producer_that_may_not_describe_runs),
         WITH_CLIENT(creator_that_may_not_describe_stops_by_name_after_a_grace),

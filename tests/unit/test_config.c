@@ -339,6 +339,23 @@ static void config_of_histories_that_cannot_be_kept_is_refused(void **state)
     refuses("tailrace.ddl.on.error=ignore", "set it to fail | skip");
 }
 
+static void config_tags_are_those_that_kinesis_takes(void **state)
+{
+    static const char *const wrong[] = {"a",        "=b",      "a=b,", ",a=b",
+                                        "a=b,,c=d", "a=b,a=c", "a=b*", "a={"};
+    char text[1024];
+    (void)state;
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        (void)snprintf(text, sizeof(text), "tailrace.streams.tags=%s", wrong[i]);
+        refuses(text, "not a list of tags");
+    }
+    (void)snprintf(text, sizeof(text), "tailrace.streams.tags=%0129d=x", 1);
+    refuses(text, "not a list of tags");
+    loads(MINIMAL "tailrace.streams.tags=team=data platform,cost:center=4/2,empty=,eq=a=b\n"
+                  "tailrace.streams.mode=on-demand\ntailrace.streams.retention.hours=8760\n");
+    assert_int_equal(config->streams_mode, TR_CONFIG_STREAMS_ON_DEMAND);
+}
+
 static void config_words_of_tls_are_those_of_both_connectors(void **state)
 {
     (void)state;
@@ -541,6 +558,7 @@ int main(void)
         cmocka_unit_test_teardown(config_values_are_parsed, teardown),
         cmocka_unit_test_teardown(config_of_the_schema_history_is_debeziums, teardown),
         cmocka_unit_test_teardown(config_of_histories_that_cannot_be_kept_is_refused, teardown),
+        cmocka_unit_test_teardown(config_tags_are_those_that_kinesis_takes, teardown),
         cmocka_unit_test_teardown(config_words_of_tls_are_those_of_both_connectors, teardown),
         cmocka_unit_test_teardown(config_environment_outranks_the_file, teardown),
         cmocka_unit_test_teardown(config_unknown_variables_give_one_warning, teardown),

@@ -37,11 +37,19 @@ static void bodies_are_what_the_reference_asks_for(void **state)
     assert_body(&body, "{\"StreamName\":\"s\",\"MaxResults\":500}");
     tr_control_write_list_shards(&body, "s", "to\"ken");
     assert_body(&body, "{\"NextToken\":\"to\\\"ken\",\"MaxResults\":500}");
-    tr_control_write_create_stream(&body, "s", 4);
+    tr_control_write_create_stream(&body, "s", &(struct tr_stream_wish){.shard_count = 4});
     assert_body(&body, "{\"StreamName\":\"s\",\"ShardCount\":4}");
-    tr_control_write_create_stream(&body, "s", 0);
+    tr_control_write_create_stream(&body, "s", &(struct tr_stream_wish){.tags = ""});
     assert_body(&body,
                 "{\"StreamName\":\"s\",\"StreamModeDetails\":{\"StreamMode\":\"ON_DEMAND\"}}");
+    tr_control_write_create_stream(
+        &body, "s", &(struct tr_stream_wish){.shard_count = 1, .tags = "a=b,owner=x=y,empty="});
+    assert_body(&body, "{\"StreamName\":\"s\",\"ShardCount\":1,\"Tags\":{\"a\":\"b\",\"owner\":"
+                       "\"x=y\",\"empty\":\"\"}}");
+    tr_control_write_increase_retention(&body, "s", 48);
+    assert_body(&body, "{\"StreamName\":\"s\",\"RetentionPeriodHours\":48}");
+    tr_control_write_list_tags(&body, "s");
+    assert_body(&body, "{\"StreamName\":\"s\",\"Limit\":50}");
     tr_control_write_list_streams(&body, NULL);
     assert_body(&body, "{}");
     tr_control_write_list_streams(&body, "s");
@@ -101,6 +109,56 @@ static void stream_names_are_checked_as_kinesis_does(void **state)
 static enum tr_code parse_summary(const char *text, struct tr_stream_summary *summary)
 {
     return tr_control_parse_stream_summary(reader, tr_span_of_text(text), summary, &err);
+}
+
+static char tags_seen[128];
+
+static void note_tag(void *self, struct tr_span name, struct tr_span value)
+{
+    (void)self;
+    const size_t used = strlen(tags_seen);
+    (void)snprintf(tags_seen + used, sizeof(tags_seen) - used, "%.*s=%.*s;", (int)name.bytes,
+                   (const char *)name.data, (int)value.bytes,
+                   value.bytes == 0 ? "" : (const char *)value.data);
+}
+
+static void tags_are_read_and_broken_answers_are_errors(void **state)
+{
+    static const char *const wrong[] = {"{}", "{\"Tags\":1}", "{\"Tags\":[{\"Key\":1}]}",
+                                        "{\"Tags\":[{\"Key\":\"a\"}"};
+    (void)state;
+    tags_seen[0] = '\0';
+    assert_int_equal(
+        tr_control_parse_tags(
+            reader,
+            tr_span_of_text("{\"HasMoreTags\":false,\"Tags\":[{\"Key\":\"a\",\"Value\":"
+                            "\"b\"},{\"Value\":null,\"Key\":\"c\"}]}"),
+            note_tag, NULL, &err),
+        TR_OK);
+    assert_string_equal(tags_seen, "a=b;c=;");
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        assert_int_equal(
+            tr_control_parse_tags(reader, tr_span_of_text(wrong[i]), note_tag, NULL, &err),
+            TR_ERR_PROTOCOL);
+    }
+}
+
+static void retention_and_encryption_are_read(void **state)
+{
+    struct tr_stream_summary summary;
+    (void)state;
+    assert_int_equal(parse_summary("{\"StreamDescriptionSummary\":{\"StreamStatus\":\"ACTIVE\","
+                                   "\"RetentionPeriodHours\":168,\"EncryptionType\":\"KMS\"}}",
+                                   &summary),
+                     TR_OK);
+    assert_int_equal(summary.retention_hours, 168);
+    assert_true(summary.is_encrypted);
+    assert_int_equal(parse_summary("{\"StreamDescriptionSummary\":{\"StreamStatus\":\"ACTIVE\","
+                                   "\"RetentionPeriodHours\":null,\"EncryptionType\":\"NONE\"}}",
+                                   &summary),
+                     TR_OK);
+    assert_int_equal(summary.retention_hours, 24);
+    assert_false(summary.is_encrypted);
 }
 
 static void summary_is_read_and_missing_members_have_defaults(void **state)
@@ -413,6 +471,8 @@ int main(void)
         cmocka_unit_test(longest_token_fits_a_body),
         cmocka_unit_test(stream_names_are_checked_as_kinesis_does),
         cmocka_unit_test(summary_is_read_and_missing_members_have_defaults),
+        cmocka_unit_test(tags_are_read_and_broken_answers_are_errors),
+        cmocka_unit_test(retention_and_encryption_are_read),
         cmocka_unit_test(summary_that_is_none_is_refused),
         cmocka_unit_test(shard_pages_are_appended),
         cmocka_unit_test(shards_beyond_the_table_and_broken_ones_are_refused),
