@@ -39,18 +39,38 @@ enum tr_config_ssl_mode {
     W("verify-ca", TR_CONFIG_SSL_VERIFY_CA)                                                        \
     W("verify-full", TR_CONFIG_SSL_VERIFY_IDENTITY)
 
-enum tr_config_snapshot { TR_CONFIG_SNAPSHOT_NO_DATA = 0 };
+enum tr_config_snapshot {
+    TR_CONFIG_SNAPSHOT_INITIAL = 0,
+    TR_CONFIG_SNAPSHOT_INITIAL_ONLY,
+    TR_CONFIG_SNAPSHOT_NO_DATA,
+    TR_CONFIG_SNAPSHOT_ALWAYS,
+    TR_CONFIG_SNAPSHOT_WHEN_NEEDED,
+    TR_CONFIG_SNAPSHOT_RECOVERY
+};
 #define TR_WORDS_SNAPSHOT(W)                                                                       \
+    W("initial", TR_CONFIG_SNAPSHOT_INITIAL)                                                       \
+    W("initial_only", TR_CONFIG_SNAPSHOT_INITIAL_ONLY)                                             \
     W("no_data", TR_CONFIG_SNAPSHOT_NO_DATA)                                                       \
     W("schema_only", TR_CONFIG_SNAPSHOT_NO_DATA)                                                   \
-    W("initial", TR_CONFIG_NOT_YET)                                                                \
-    W("initial_only", TR_CONFIG_NOT_YET)                                                           \
-    W("when_needed", TR_CONFIG_NOT_YET)                                                            \
-    W("always", TR_CONFIG_NOT_YET)                                                                 \
-    W("recovery", TR_CONFIG_NOT_YET)                                                               \
-    W("schema_only_recovery", TR_CONFIG_NOT_YET)                                                   \
+    W("always", TR_CONFIG_SNAPSHOT_ALWAYS)                                                         \
+    W("when_needed", TR_CONFIG_SNAPSHOT_WHEN_NEEDED)                                               \
+    W("recovery", TR_CONFIG_SNAPSHOT_RECOVERY)                                                     \
+    W("schema_only_recovery", TR_CONFIG_SNAPSHOT_RECOVERY)                                         \
     W("never", TR_CONFIG_NOT_YET)                                                                  \
     W("configuration_based", TR_CONFIG_NOT_YET)                                                    \
+    W("custom", TR_CONFIG_NOT_YET)
+
+enum tr_config_locking {
+    TR_CONFIG_LOCKING_MINIMAL = 0,
+    TR_CONFIG_LOCKING_EXTENDED,
+    TR_CONFIG_LOCKING_NONE
+};
+#define TR_WORDS_LOCKING(W)                                                                        \
+    W("minimal", TR_CONFIG_LOCKING_MINIMAL)                                                        \
+    W("minimal_percona", TR_CONFIG_LOCKING_MINIMAL)                                                \
+    W("minimal_percona_no_table_locks", TR_CONFIG_LOCKING_MINIMAL)                                 \
+    W("extended", TR_CONFIG_LOCKING_EXTENDED)                                                      \
+    W("none", TR_CONFIG_LOCKING_NONE)                                                              \
     W("custom", TR_CONFIG_NOT_YET)
 
 /* The classes of Kafka Connect, of Debezium's storage modules, and their older subclasses in the server. */

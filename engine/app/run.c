@@ -13,6 +13,7 @@
 #include "engine/http.h"
 #include "engine/log.h"
 #include "stages/ship/transport_curl.h"
+#include "stages/source/idle_source.h"
 
 #define METRIC_BLOCKS_MAX 4096
 #define SUPERVISE_NS (20 * TR_NS_PER_MS)
@@ -39,7 +40,8 @@ struct run {
     struct tr_fault fault;
     struct tr_start start;
     struct tr_wire_source wire;
-    char server[16]; /* MariaDB's server id as text, for the source */
+    struct tr_idle_source idle; /* initial_only: instead of the log */
+    char server[16];            /* MariaDB's server id as text, for the source */
     struct tr_pipeline pipeline;
     /* What the supervisor last saw, to tell work from standstill. */
     uint64_t seen_safe_seq;
@@ -119,18 +121,59 @@ static uint32_t streams_max(const struct run *run, uint32_t shipper_count)
     return wanted < TR_SHIPPER_STREAMS_DEFAULT ? 0 : wanted < most ? wanted : most;
 }
 
-static enum tr_code start_pipeline(struct run *run, struct tr_pipeline_options *options,
-                                   struct tr_error *err)
+/* The source: the snapshot where there is one, then the log, or nothing behind it. */
+static enum tr_code open_source(struct run *run, struct tr_pipeline_options *options,
+                                struct tr_error *err)
 {
     struct tr_wire_options wire = tr_settings_wire(run->config);
-    const struct tr_clock *clock = tr_clock_system();
+    const struct tr_source_port *log = &run->wire.port;
 
     (void)snprintf(run->server, sizeof(run->server), "%" PRIu32, run->start.facts.server_id);
     wire.expected_server =
         run->start.facts.flavor == TR_FLAVOR_MYSQL ? run->start.facts.server_uuid : run->server;
-    if (tr_wire_source_init(&run->wire, &wire, err) != TR_OK) {
+    if (tr_wire_source_init(&run->wire, &wire, err) != TR_OK ||
+        tr_idle_source_init(&run->idle, err) != TR_OK) {
         return err->code;
     }
+    if (run->config->snapshot_mode == TR_CONFIG_SNAPSHOT_INITIAL_ONLY) {
+        TR_LOG(TR_LOG_INFO, "run.initial_only",
+               TR_TEXT("means", "nothing is read behind the snapshot; runs until it is stopped"));
+        log = &run->idle.port;
+        options->ingest.silence_ns = 0;
+    }
+    options->ingest.port =
+        run->start.snapshot == NULL ? log : tr_snapshot_port(run->start.snapshot, log);
+    options->sequencer.begins_with_snapshot = run->start.snapshot != NULL;
+    return TR_OK;
+}
+
+/* What becomes of the log's statements. */
+static void set_statements(struct run *run, struct tr_pipeline_options *options)
+{
+    const struct tr_config *config = run->config;
+
+    options->sequencer.model = run->start.model;
+    if (run->start.publisher.stream != NULL || run->start.publisher.wants_documents) {
+        options->sequencer.publisher = &run->start.publisher;
+    }
+    options->sequencer.skips_unparseable = config->ddl_on_error == TR_CONFIG_DDL_SKIP;
+    options->sequencer.sends_truncates =
+        (run->start.encode.skipped_ops & 1u << TR_ROW_TRUNCATE) == 0;
+    options->sequencer.start_is_debezium = run->start.offset_is_debezium;
+    if (run->start.history.self != NULL) {
+        options->historian.store = &run->start.history;
+    }
+}
+
+static enum tr_code start_pipeline(struct run *run, struct tr_pipeline_options *options,
+                                   struct tr_error *err)
+{
+    const struct tr_clock *clock = tr_clock_system();
+
+    if (open_source(run, options, err) != TR_OK) {
+        return err->code;
+    }
+    set_statements(run, options);
     options->seed = (uint64_t)tr_clock_wall_unix_ns(clock) ^ (uint64_t)getpid();
     options->clock = clock;
     options->metrics = run->metrics;
@@ -139,7 +182,6 @@ static enum tr_code start_pipeline(struct run *run, struct tr_pipeline_options *
     options->service_reactor = run->service_reactor;
     options->open_transport = open_transport;
     options->open_transport_self = run;
-    options->ingest.port = &run->wire.port;
     options->sequencer.catalog = run->start.catalog;
     options->sequencer.sources = run->start.gtid_sources;
     options->sequencer.flavor = run->start.facts.flavor;
@@ -240,6 +282,8 @@ static enum tr_health_state judge_health(struct run *run, int64_t now, int64_t *
 {
     const struct tr_progress *progress = &run->pipeline.progress;
     const uint64_t safe_seq = look(&progress->safe_seq);
+    const bool in_snapshot = run->start.snapshot != NULL &&
+                             look(&tr_snapshot_progress(run->start.snapshot)->ended_ns) == 0;
     const bool has_work = look(&progress->sequenced_seq) > safe_seq;
     const int64_t heard_us =
         atomic_load_explicit(&progress->source_heard_unix_us, memory_order_relaxed);
@@ -262,6 +306,9 @@ static enum tr_health_state judge_health(struct run *run, int64_t now, int64_t *
     }
     if (*lag_ms > (int64_t)run->config->behind_ms) {
         return TR_HEALTH_BEHIND;
+    }
+    if (in_snapshot) {
+        return TR_HEALTH_SNAPSHOT;
     }
     return has_work ? TR_HEALTH_STREAMING : TR_HEALTH_IDLE;
 }
@@ -360,6 +407,7 @@ static void close_all(struct run *run)
     tr_runner_join(&run->http_runner);
     tr_pipeline_deinit(&run->pipeline);
     tr_wire_source_deinit(&run->wire);
+    tr_idle_source_deinit(&run->idle);
     tr_start_deinit(&run->start);
     tr_http_close(run->http);
     tr_runner_deinit(&run->http_runner);

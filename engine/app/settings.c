@@ -75,6 +75,8 @@ struct tr_encode_options tr_settings_encode(const struct tr_config *config,
         (config->skipped_operations_set & TR_CONFIG_SKIP_UPDATE) != 0 ? 1u << TR_ROW_UPDATE : 0;
     skipped |=
         (config->skipped_operations_set & TR_CONFIG_SKIP_DELETE) != 0 ? 1u << TR_ROW_DELETE : 0;
+    skipped |=
+        (config->skipped_operations_set & TR_CONFIG_SKIP_TRUNCATE) != 0 ? 1u << TR_ROW_TRUNCATE : 0;
     return (struct tr_encode_options){
         .flavor =
             config->connector == TR_CONFIG_CONNECTOR_MARIADB ? TR_FLAVOR_MARIADB : TR_FLAVOR_MYSQL,
@@ -136,6 +138,29 @@ static int64_t silence_ns(const struct tr_config *config)
     const uint64_t least_ms = TR_HEARTBEATS_MISSED_MAX * config->source_heartbeat_ms;
     const uint64_t wanted_ms = config->connect_keep_alive_interval_ms;
     return (int64_t)(wanted_ms > least_ms ? wanted_ms : least_ms) * TR_NS_PER_MS;
+}
+
+struct tr_snapshot_options tr_settings_snapshot(const struct tr_config *config,
+                                                const struct tr_server_facts *facts,
+                                                const struct tr_filter *filter, bool with_rows)
+{
+    static const enum tr_snapshot_locking locking[] = {
+        [TR_CONFIG_LOCKING_MINIMAL] = TR_SNAPSHOT_LOCK_MINIMAL,
+        [TR_CONFIG_LOCKING_EXTENDED] = TR_SNAPSHOT_LOCK_EXTENDED,
+        [TR_CONFIG_LOCKING_NONE] = TR_SNAPSHOT_LOCK_NONE};
+    return (struct tr_snapshot_options){
+        .mysql = tr_settings_mysql(config),
+        .facts = facts,
+        .filter = filter,
+        .all_tables = !config->history_only_captured_tables,
+        .captured_databases_only = config->history_only_captured_databases,
+        .with_rows = with_rows,
+        .locking = locking[config->snapshot_locking_mode],
+        .lock_timeout_ms = (int64_t)config->snapshot_lock_timeout_ms,
+        .row_bytes_max = config->row_max_bytes,
+        .clock = tr_clock_system(),
+        .include_list = tr_span_of_text(config->table_include_list),
+        .rows_list = tr_span_of_text(config->snapshot_include_list)};
 }
 
 void tr_settings_pipeline(struct tr_pipeline_options *options, const struct tr_config *config)

@@ -17,6 +17,7 @@
 #include "stages/ship/endpoint.h"
 #include "stages/source/mysql_link.h"
 #include "stages/source/server_facts.h"
+#include "stages/source/snapshot.h"
 #include "stages/source/wire_source.h"
 
 struct tr_mysql_options tr_settings_mysql(const struct tr_config *config);
@@ -29,6 +30,11 @@ struct tr_credentials_options tr_settings_credentials(const struct tr_config *co
 struct tr_endpoint_options tr_settings_endpoint(const struct tr_config *config);
 /* What a stream that is created shall be like. */
 struct tr_stream_wish tr_settings_wish(const struct tr_config *config);
+
+/* What is read before the log; `with_rows`: rows too, not only the tables' statements. */
+struct tr_snapshot_options tr_settings_snapshot(const struct tr_config *config,
+                                                const struct tr_server_facts *facts,
+                                                const struct tr_filter *filter, bool with_rows);
 
 /* What the configuration says of the pipeline: plan, counts, limits, the actors' settings. Ports
  * and start are the caller's. */

@@ -19,6 +19,7 @@
 #include "offsets/identity.h"
 #include "offsets/position.h"
 #include "offsets/store.h"
+#include "stages/ddl/publish.h"
 #include "stages/decode/plan.h"
 #include "stages/schema/catalog.h"
 #include "stages/schema/filter.h"
@@ -26,6 +27,7 @@
 #include "stages/ship/endpoint.h"
 #include "stages/source/mysql_query.h"
 #include "stages/source/server_facts.h"
+#include "stages/source/snapshot.h"
 #include "stages/stream.h"
 
 struct tr_start {
@@ -48,7 +50,10 @@ struct tr_start {
     struct tr_gtid_sources *gtid_sources;
     struct tr_filter *filter;
     struct tr_streams *streams;
+    struct tr_snapshot *snapshot; /* the cut, when there is a snapshot to take; NULL = none */
     struct tr_catalog *catalog;
+    struct tr_ddl_model *model;
+    struct tr_ddl_publisher publisher;
     struct tr_encode_options encode;
     struct tr_credentials_source *credentials;
     struct tr_endpoint endpoint;
@@ -56,9 +61,10 @@ struct tr_start {
     struct tr_identity identity;       /* of the server as it is now */
     char *stored_value;                /* owns: what the store had; NULL = nothing */
     size_t stored_bytes;
-    bool gtids_known;     /* position's GTID set is the whole executed set there */
-    bool counters_apply;  /* position's event and row counts are of this very server */
-    uint64_t fingerprint; /* of all captured tables */
+    bool gtids_known;        /* position's GTID set is the whole executed set there */
+    bool counters_apply;     /* position's event and row counts are of this very server */
+    bool offset_is_debezium; /* position was written by Debezium, not by us */
+    uint64_t fingerprint; /* of all captured tables, where nothing but the server tells of them */
     uint32_t table_count;
 };
 
@@ -101,6 +107,10 @@ TR_NODISCARD enum tr_code tr_start_look_store(struct tr_start *start, struct tr_
  */
 TR_NODISCARD enum tr_code tr_start_prepare(struct tr_start *start, uint32_t shipper_count,
                                            struct tr_error *err);
+
+/* Reads the stored offset (empty: none) into `position`, for this server. Errors: TR_ERR_STATE. */
+TR_NODISCARD enum tr_code tr_start_read_offset(struct tr_start *start, struct tr_span offset_value,
+                                               struct tr_error *err);
 
 /*
  * Whether and from where a start would go on from that offset (not empty), on this server as it is

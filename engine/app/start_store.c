@@ -132,6 +132,7 @@ enum tr_code tr_start_save_first(struct tr_start *start, struct tr_error *err)
                        "start: the position does not fit %d bytes: its GTID set is too fragmented",
                        TR_STORE_TEXT_BYTES_MAX);
     }
+    free(start->stored_value);
     start->stored_value = value;
     start->stored_bytes = bytes;
     return tr_start_save_store(start, tr_span_of(value, bytes),

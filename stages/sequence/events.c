@@ -17,9 +17,8 @@ static enum tr_code ends_early(const char *name, struct tr_error *err)
     return TR_FAIL(err, TR_ERR_PROTOCOL, TR_STOP, "%s event ends early", name);
 }
 
-/* Whether the version text stands for a server whose events may have checksums: MySQL 5.6.1,
- * MariaDB 5.3. */
-static bool knows_checksums(const char *version, enum tr_flavor flavor)
+/* "10.11.19-MariaDB-log" is 101119. */
+static uint32_t version_number(const char *version)
 {
     uint32_t parts[3] = {0};
     size_t part = 0;
@@ -33,8 +32,7 @@ static bool knows_checksums(const char *version, enum tr_flavor flavor)
             break;
         }
     }
-    const uint32_t number = parts[0] * 10000 + parts[1] * 100 + parts[2];
-    return number >= (flavor == TR_FLAVOR_MARIADB ? 50300 : 50601);
+    return parts[0] * 10000 + parts[1] * 100 + parts[2];
 }
 
 enum tr_code tr_event_format_parse(struct tr_event_format *format, struct tr_span event,
@@ -59,7 +57,10 @@ enum tr_code tr_event_format_parse(struct tr_event_format *format, struct tr_spa
     }
     format->flavor =
         strstr(format->server_version, "MariaDB") != NULL ? TR_FLAVOR_MARIADB : TR_FLAVOR_MYSQL;
-    format->has_checksum_field = knows_checksums(format->server_version, format->flavor);
+    format->version_number = version_number(format->server_version);
+    /* Events may have checksums since MySQL 5.6.1 and MariaDB 5.3. */
+    format->has_checksum_field =
+        format->version_number >= (format->flavor == TR_FLAVOR_MARIADB ? 50300 : 50601);
     size_t length_count = tr_cursor_remaining(&cursor);
     if (format->has_checksum_field) {
         if (length_count < FORMAT_TAIL_BYTES) {

@@ -105,6 +105,7 @@ enum tr_checksum { TR_CHECKSUM_NONE = 0, TR_CHECKSUM_CRC32 };
  */
 struct tr_event_format {
     char server_version[TR_SERVER_VERSION_BYTES + 1];
+    uint32_t version_number; /* major * 10000 + minor * 100 + patch */
     enum tr_checksum checksum;
     bool has_checksum_field;  /* false: a server before MySQL 5.6.1, which has no trailers at all */
     bool has_short_table_ids; /* 4 bytes: before MySQL 5.1.4 */

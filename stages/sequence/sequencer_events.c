@@ -289,6 +289,8 @@ static enum seq_outcome format_description(struct tr_sequencer *sequencer,
         return fail(sequencer);
     }
     sequencer->checksum = format.checksum;
+    sequencer->tells_timestamps =
+        format.flavor == TR_FLAVOR_MARIADB && format.version_number >= 101000;
     seq_group_abandon(sequencer);
     tr_catalog_forget_ids(sequencer->options.catalog);
     return SEQ_DONE;

@@ -106,8 +106,7 @@ static void config_defaults_pass_their_own_checks(void **state)
         char text[4096];
         if (entry->kind == TR_CONFIG_SECTION || strchr(entry->key, '*') != NULL ||
             entry->default_text == NULL || entry->status == TR_CONFIG_RENAMED_STATUS ||
-            entry->default_text[0] == '\0' ||
-            strcmp(entry->key, "debezium.source.snapshot.mode") == 0) {
+            entry->default_text[0] == '\0') {
             continue;
         }
         (void)snprintf(text, sizeof(text), MINIMAL "%s=%.*s\n", entry->key,
@@ -143,13 +142,12 @@ static void config_missing_options_are_all_named(void **state)
         "debezium.sink.type: not set",
         "debezium.sink.kinesis.region: not set",
         "debezium.source.offset.storage.file.filename: not set",
-        "set debezium.source.snapshot.mode=no_data",
     };
     for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
         assert_non_null(strstr(config->problems.text, keys[i]));
     }
     assert_int_equal(config->problems.count, sizeof(keys) / sizeof(keys[0]));
-    assert_non_null(strstr(err.text, "(and 8 more)"));
+    assert_non_null(strstr(err.text, "(and 7 more)"));
 }
 
 static void config_asks_only_for_what_the_command_needs(void **state)
@@ -195,8 +193,7 @@ static void config_old_names_name_todays(void **state)
 static void config_refuses_what_it_cannot_honour(void **state)
 {
     (void)state;
-    refuses("debezium.source.snapshot.mode=initial",
-            "`initial` is not supported by this version: set it to no_data");
+    refuses("debezium.source.snapshot.mode=custom", "`custom` is not supported by this version");
     refuses("debezium.source.heartbeat.interval.ms=5000",
             "`5000` is not supported by this version");
     refuses("debezium.source.provide.transaction.metadata=true", "remove it, or leave it at false");
