@@ -133,6 +133,12 @@ struct tr_span tr_collation_default(enum tr_flavor flavor, struct tr_span charse
     return (struct tr_span){0};
 }
 
+bool tr_collation_is_contextual(struct tr_span name)
+{
+    static const char prefix[] = "uca1400_";
+    return name.bytes > sizeof(prefix) && memcmp(name.data, prefix, sizeof(prefix) - 1) == 0;
+}
+
 bool tr_collation_is(struct tr_span a, const char *b)
 {
     return a.bytes == strlen(b) &&

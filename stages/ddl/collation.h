@@ -31,6 +31,9 @@ struct tr_span tr_collation_charset(struct tr_span collation);
  * Static. */
 struct tr_span tr_collation_default(enum tr_flavor flavor, struct tr_span charset);
 
+/* MariaDB's uca1400_…: belongs to whichever Unicode character set it stands beside. */
+bool tr_collation_is_contextual(struct tr_span name);
+
 /* Whether two names are equal, ASCII letters in any case. */
 bool tr_collation_is(struct tr_span a, const char *b);
 

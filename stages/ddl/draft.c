@@ -56,6 +56,36 @@ void ddl_draft_place(struct ddl_parser *parser, struct ddl_draft *draft,
     draft->placements[draft->placement_count++] = placement;
 }
 
+void ddl_draft_add_again(struct ddl_draft *draft, struct ddl_column *column)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < draft->column_count; i++) {
+        if (draft->columns[i] != column) {
+            draft->columns[kept++] = draft->columns[i];
+        }
+    }
+    draft->columns[kept] = column; /* it was among them */
+    kept = 0;
+    for (uint32_t i = 0; i < draft->placement_count; i++) {
+        if (draft->placements[i].column != column) {
+            draft->placements[kept++] = draft->placements[i];
+        }
+    }
+    draft->placement_count = kept;
+}
+
+void ddl_draft_unbind(struct ddl_draft *draft, const struct ddl_column *column)
+{
+    for (uint32_t i = 0; i < draft->index_count; i++) {
+        for (uint32_t k = 0; k < draft->indexes[i].part_count; k++) {
+            struct ddl_key_part *part = &draft->indexes[i].parts[k];
+            if (part->column == column) {
+                *part = (struct ddl_key_part){.name = column->column.name};
+            }
+        }
+    }
+}
+
 struct ddl_index *ddl_draft_index(struct ddl_parser *parser, struct ddl_draft *draft)
 {
     struct ddl_index *longer =
@@ -98,17 +128,6 @@ struct ddl_index *ddl_draft_find_index(const struct ddl_draft *draft, struct tr_
 void ddl_draft_drop_column(struct ddl_draft *draft, struct ddl_column *column)
 {
     column->is_dropped = true;
-    for (uint32_t i = 0; i < draft->index_count; i++) {
-        struct ddl_index *index = &draft->indexes[i];
-        uint32_t kept = 0;
-        for (uint32_t k = 0; k < index->part_count; k++) {
-            if (index->is_added || index->parts[k].column != column) {
-                index->parts[kept++] = index->parts[k];
-            }
-        }
-        index->part_count = kept;
-        index->is_dropped = index->is_dropped || kept == 0;
-    }
     uint32_t kept = 0;
     for (uint32_t i = 0; i < draft->key_count; i++) {
         if (draft->key[i] != column) {
@@ -133,6 +152,7 @@ void ddl_draft_of(struct ddl_parser *parser, struct ddl_draft *draft, const stru
                                 .name = table->name,
                                 .charset = table->charset_name,
                                 .collation = table->collation_name,
+                                .old_charset = table->charset_name,
                                 .comment = table->comment,
                                 .comment_is_altered = table->comment_is_altered,
                                 .is_versioned = table->is_versioned};
@@ -141,6 +161,7 @@ void ddl_draft_of(struct ddl_parser *parser, struct ddl_draft *draft, const stru
     draft->key = tr_table_array(parser->scratch, table->key_count * sizeof(struct ddl_column *));
     for (uint32_t i = 0; columns != NULL && i < table->column_count; i++) {
         columns[i].column = table->columns[i];
+        columns[i].before = &table->columns[i];
         columns[i].old_name = table->columns[i].name;
         ddl_draft_append(parser, draft, &columns[i]);
     }

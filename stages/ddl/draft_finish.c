@@ -6,6 +6,7 @@
 
 static void place_columns(struct ddl_parser *parser, struct ddl_draft *draft);
 static void resolve_charset(struct ddl_parser *parser, struct ddl_draft *draft);
+static void set_default(const struct ddl_parser *parser, struct ddl_column *column);
 static void default_timestamps(struct ddl_draft *draft, const struct ddl_parser *parser);
 static struct tr_table *build(struct ddl_parser *parser, struct ddl_draft *draft,
                               struct tr_error *err);
@@ -18,6 +19,7 @@ struct tr_table *ddl_draft_finish(struct ddl_parser *parser, struct ddl_draft *d
                                   struct tr_error *err)
 {
     place_columns(parser, draft);
+    ddl_draft_bind_old_keys(draft);
     resolve_charset(parser, draft);
     for (uint32_t i = 0; i < draft->column_count; i++) {
         struct ddl_column *column = draft->columns[i];
@@ -26,17 +28,9 @@ struct tr_table *ddl_draft_finish(struct ddl_parser *parser, struct ddl_draft *d
         }
         if (column
                 ->has_set_default) { /* ALTER … SET DEFAULT, also of a column that was redefined */
-            column->column.has_default = column->set_default.has_default;
-            column->column.default_is_expression = column->set_default.default_is_expression;
-            column->column.default_form = column->set_default.default_form;
-            column->column.default_text = column->set_default.default_text;
-            column->column.has_default &= !column->column.is_auto_increment;
+            set_default(parser, column);
         }
         if (column->is_new) {
-            if (draft->converts && !tr_collation_is(column->type.charset, "binary")) {
-                column->type.charset = draft->convert_charset;
-                column->type.collation = draft->convert_collation;
-            }
             ddl_resolve_column(parser, draft, column);
         } else if (draft->converts) {
             ddl_convert_column(parser, draft, column);
@@ -44,8 +38,8 @@ struct tr_table *ddl_draft_finish(struct ddl_parser *parser, struct ddl_draft *d
     }
     for (uint32_t i = 0; i < draft->index_count; i++) { /* a primary key's columns, redefined */
         const struct ddl_index *index = &draft->indexes[i];
-        for (uint32_t k = 0; index->is_primary && !index->is_dropped && k < index->part_count;
-             k++) {
+        const bool is_old = index->is_primary && !index->is_dropped && !index->is_added;
+        for (uint32_t k = 0; is_old && k < index->part_count; k++) {
             if (index->parts[k].column != NULL) {
                 index->parts[k].column->column.is_nullable = false;
             }
@@ -57,6 +51,27 @@ struct tr_table *ddl_draft_finish(struct ddl_parser *parser, struct ddl_draft *d
         ddl_unknown(parser, "more columns or indexes than a table can have");
     }
     return parser->unknown_at != NULL ? NULL : build(parser, draft, err);
+}
+
+static void set_default(const struct ddl_parser *parser, struct ddl_column *column)
+{
+    struct tr_column *own = &column->column;
+    const struct tr_column *from = &column->set_default;
+    const bool is_mariadb = ddl_model_options(parser->model)->flavor == TR_FLAVOR_MARIADB;
+
+    if (is_mariadb && own->has_default && own->default_form == TR_LITERAL_CLOCK) {
+        if (column->is_new) {
+            return; /* the clock of a definition in the same statement stays */
+        }
+        own->updates_now = false; /* MySQL keeps ON UPDATE */
+    }
+    /* AUTO_INCREMENT columns take none; on MariaDB an expression, which it does not fold. */
+    const bool is_kept = !own->is_auto_increment || (is_mariadb && from->default_is_expression &&
+                                                     from->default_text.data[0] != '(');
+    own->has_default = from->has_default && is_kept;
+    own->default_is_expression = from->default_is_expression;
+    own->default_form = from->default_form;
+    own->default_text = from->default_text;
 }
 
 /* Moves a column to where FIRST, AFTER or nothing puts it. */
@@ -119,7 +134,7 @@ static void resolve_charset(struct ddl_parser *parser, struct ddl_draft *draft)
         draft->collation = inherited;
     }
     ddl_resolve_charset(parser, &draft->charset, &draft->collation,
-                        tr_collation_charset(inherited));
+                        draft->is_alter ? draft->old_charset : tr_collation_charset(inherited));
 }
 
 /* explicit_defaults_for_timestamp=OFF: the table's first TIMESTAMP is set and updated by the clock,

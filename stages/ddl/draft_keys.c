@@ -8,6 +8,7 @@
 
 static void resolve_parts(struct ddl_parser *parser, struct ddl_draft *draft,
                           struct ddl_index *index);
+static bool is_there(const struct ddl_draft *draft, const struct ddl_index *index);
 static void name_index(struct ddl_parser *parser, struct ddl_draft *draft, struct ddl_index *index);
 static bool is_taken(const struct ddl_draft *draft, const struct ddl_index *before,
                      struct tr_span name);
@@ -24,7 +25,7 @@ void ddl_draft_resolve_keys(struct ddl_parser *parser, struct ddl_draft *draft)
             continue;
         }
         resolve_parts(parser, draft, index);
-        if (index->if_not_exists && index->name.bytes > 0 && is_taken(draft, index, index->name)) {
+        if (index->if_not_exists && is_there(draft, index)) {
             index->is_dropped = true;
             continue;
         }
@@ -46,6 +47,39 @@ void ddl_draft_resolve_keys(struct ddl_parser *parser, struct ddl_draft *draft)
     }
 }
 
+/* Both servers look an old key's columns up by their old names in the new order, and take a column
+ * that was added under that name. */
+static struct ddl_column *column_of_part(const struct ddl_draft *draft,
+                                         const struct ddl_column *part)
+{
+    for (uint32_t i = 0; i < draft->column_count; i++) {
+        struct ddl_column *column = draft->columns[i];
+        const bool is_namesake =
+            column->old_name.data == NULL && ddl_same_name(column->column.name, part->old_name);
+        if (!column->is_dropped && (column == part || is_namesake)) {
+            return column;
+        }
+    }
+    return NULL;
+}
+
+void ddl_draft_bind_old_keys(struct ddl_draft *draft)
+{
+    for (uint32_t i = 0; i < draft->index_count; i++) {
+        struct ddl_index *index = &draft->indexes[i];
+        uint32_t kept = 0;
+        for (uint32_t k = 0; !index->is_added && k < index->part_count; k++) {
+            struct ddl_column *old = index->parts[k].column;
+            struct ddl_column *column = old == NULL ? NULL : column_of_part(draft, old);
+            if (old == NULL || column != NULL) { /* an expression, or a column */
+                index->parts[kept++].column = column;
+            }
+        }
+        index->part_count = index->is_added ? index->part_count : kept;
+        index->is_dropped = index->is_dropped || (kept == 0 && !index->is_added);
+    }
+}
+
 static void resolve_parts(struct ddl_parser *parser, struct ddl_draft *draft,
                           struct ddl_index *index)
 {
@@ -58,6 +92,35 @@ static void resolve_parts(struct ddl_parser *parser, struct ddl_draft *draft,
             }
         }
     }
+}
+
+/* The name by which IF NOT EXISTS looks for an index: where it has none, its first column's. */
+static struct tr_span sought_name(const struct ddl_index *index)
+{
+    if (index->is_primary) {
+        return tr_span_of_text("PRIMARY");
+    }
+    if (index->name.bytes > 0 || index->part_count == 0) {
+        return index->name;
+    }
+    return index->parts[0].column != NULL ? index->parts[0].column->column.name
+                                          : index->parts[0].name;
+}
+
+/* MariaDB: among the table's indexes, those that this statement drops included, and those of its
+ * kind that the statement adds before it. */
+static bool is_there(const struct ddl_draft *draft, const struct ddl_index *index)
+{
+    const struct tr_span name = sought_name(index);
+    for (const struct ddl_index *each = draft->indexes; each < index; each++) {
+        const bool is_alike = !each->is_added || (each->is_primary == index->is_primary &&
+                                                  each->is_unique == index->is_unique &&
+                                                  each->is_foreign == index->is_foreign);
+        if (name.bytes > 0 && is_alike && ddl_same_name(sought_name(each), name)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* A primary key's columns are NOT NULL. */

@@ -53,9 +53,10 @@ struct ddl_type {
 
 struct ddl_column {
     struct tr_column column;
-    struct tr_span old_name; /* in the table before the statement; data NULL: added */
-    struct ddl_type type;    /* is_new: what the statement says */
-    bool is_new;             /* defined by this statement: to be resolved */
+    struct tr_span old_name;        /* in the table before the statement; data NULL: added */
+    struct ddl_type type;           /* is_new: what the statement says */
+    const struct tr_column *before; /* as the table had it; NULL: added */
+    bool is_new;                    /* defined by this statement: to be resolved */
     bool is_dropped;
     bool is_not_null;
     bool is_null;                 /* NULL was written */
@@ -114,7 +115,9 @@ struct ddl_draft {
     struct tr_span convert_collation;
     bool has_charset_option; /* written in this statement */
     bool has_collation_option;
-    bool is_alter; /* what an ALTER does to all columns is due */
+    struct tr_span old_charset; /* of the table before an ALTER */
+    bool is_alter;              /* what an ALTER does to all columns is due */
+    bool keys_if_not_exists;    /* MariaDB: IF [NOT] EXISTS of a column holds for its keys, too */
     bool is_versioned;
     bool overflowed; /* more columns or indexes than a server allows, or memory refused */
 };
@@ -184,9 +187,13 @@ void ddl_draft_append(struct ddl_parser *parser, struct ddl_draft *draft,
                       struct ddl_column *column);
 void ddl_draft_place(struct ddl_parser *parser, struct ddl_draft *draft,
                      struct ddl_placement placement);
+/* Makes a column that the statement added the last one again, as if added now. */
+void ddl_draft_add_again(struct ddl_draft *draft, struct ddl_column *column);
+/* Keys over a column that is not added after all are over the one of its name. */
+void ddl_draft_unbind(struct ddl_draft *draft, const struct ddl_column *column);
 /* A zeroed index at the end; NULL when there is no room. */
 struct ddl_index *ddl_draft_index(struct ddl_parser *parser, struct ddl_draft *draft);
-/* By the name before the statement (`old`), or the one now. NULL = none. */
+/* By the name before the statement (`old`), or the one now. NULL = none, or it was dropped. */
 struct ddl_column *ddl_draft_find(const struct ddl_draft *draft, struct tr_span name, bool old);
 struct ddl_index *ddl_draft_find_index(const struct ddl_draft *draft, struct tr_span name);
 void ddl_draft_drop_column(struct ddl_draft *draft, struct ddl_column *column);
@@ -196,6 +203,8 @@ void ddl_draft_of(struct ddl_parser *parser, struct ddl_draft *draft, const stru
 /* Resolves everything. NULL with the parser's `unknown` set, or when memory is refused. */
 struct tr_table *ddl_draft_finish(struct ddl_parser *parser, struct ddl_draft *draft,
                                   struct tr_error *err);
+/* Finds the columns of the keys that were there before; behind the columns' places. */
+void ddl_draft_bind_old_keys(struct ddl_draft *draft);
 /* Places, names and members of keys, and Debezium's key. */
 void ddl_draft_resolve_keys(struct ddl_parser *parser, struct ddl_draft *draft);
 /* Character set, type text and what follows from it, of a new column. */

@@ -17,10 +17,13 @@ struct alteration {
 static void parse_clause(struct alteration *alter);
 static void parse_add(struct alteration *alter);
 static void add_columns(struct alteration *alter, bool if_not_exists);
+static bool is_taken(const struct ddl_draft *draft, struct tr_span name);
 static void parse_placement(struct alteration *alter, struct ddl_column *column, bool is_added);
 static void parse_drop(struct alteration *alter);
 static void drop_index(struct alteration *alter, bool if_exists);
 static void parse_change(struct alteration *alter, bool renames);
+static void redefine(struct alteration *alter, struct tr_span old_name, struct tr_span name,
+                     bool if_exists);
 static void parse_rename(struct alteration *alter);
 static void parse_alter_column(struct alteration *alter);
 static void parse_convert(struct alteration *alter);
@@ -165,6 +168,9 @@ static void add_columns(struct alteration *alter, bool if_not_exists)
     const bool is_list = ddl_take_mark(parser, '(');
     struct tr_span name;
 
+    if (!is_list) {
+        draft->keys_if_not_exists = if_not_exists;
+    }
     do {
         if (is_list && ddl_parse_key(parser, draft)) {
             continue;
@@ -177,10 +183,9 @@ static void add_columns(struct alteration *alter, bool if_not_exists)
         if (column == NULL) {
             return;
         }
-        if (if_not_exists && (ddl_draft_find(draft, name, true) != NULL ||
-                              ddl_draft_find(draft, name, false) != NULL)) {
-            struct ddl_draft unused = {0};
-            ddl_parse_column(parser, &unused, column);
+        if (if_not_exists && is_taken(draft, name)) { /* its keys are made all the same */
+            ddl_parse_column(parser, draft, column);
+            ddl_draft_unbind(draft, column);
             ddl_skip_clause(parser);
             continue;
         }
@@ -191,6 +196,18 @@ static void add_columns(struct alteration *alter, bool if_not_exists)
     if (is_list) {
         (void)ddl_take_mark(parser, ')');
     }
+}
+
+/* By a column of the table, dropped ones included, or one that was added before. */
+static bool is_taken(const struct ddl_draft *draft, struct tr_span name)
+{
+    for (uint32_t i = 0; i < draft->column_count; i++) {
+        if (draft->columns[i]->old_name.data != NULL &&
+            ddl_same_name(draft->columns[i]->old_name, name)) {
+            return true;
+        }
+    }
+    return ddl_draft_find(draft, name, false) != NULL;
 }
 
 static void parse_placement(struct alteration *alter, struct ddl_column *column, bool is_added)
@@ -240,6 +257,7 @@ static void parse_drop(struct alteration *alter)
     } else {
         (void)ddl_take_word(parser, "COLUMN");
         const bool if_exists = ddl_take_if_exists(parser);
+        draft->keys_if_not_exists = if_exists;
         if (!ddl_take_column_name(parser, &name)) {
             ddl_unknown(parser, "DROP without a column name");
             return;
@@ -279,31 +297,49 @@ static void parse_change(struct alteration *alter, bool renames)
 
     (void)ddl_take_word(parser, "COLUMN");
     const bool if_exists = ddl_take_if_exists(parser);
+    alter->draft->keys_if_not_exists = if_exists;
     if (!ddl_take_column_name(parser, &old_name) ||
         (renames && !ddl_take_column_name(parser, &name))) {
         ddl_unknown(parser, "MODIFY or CHANGE without a column name");
         return;
     }
-    struct ddl_column *column = ddl_draft_find(alter->draft, old_name, true);
-    if (column == NULL) {
-        struct ddl_draft unused = {0};
-        column = ddl_draft_column(parser, old_name);
+    redefine(alter, old_name, renames ? name : old_name, if_exists);
+}
+
+/* The definition behind MODIFY or CHANGE. */
+static void redefine(struct alteration *alter, struct tr_span old_name, struct tr_span name,
+                     bool if_exists)
+{
+    struct ddl_parser *parser = alter->parser;
+    struct ddl_draft *draft = alter->draft;
+    struct ddl_column *column = ddl_draft_find(draft, old_name, true);
+    struct ddl_column *added = ddl_draft_find(draft, name, false);
+
+    if (column != NULL && !column->is_new) {
+        const struct ddl_column before = *column;
+        *column = (struct ddl_column){.old_name = before.old_name,
+                                      .before = before.before,
+                                      .set_default = before.set_default,
+                                      .has_set_default = before.has_set_default};
+    } else if (added != NULL && added->is_new && added->old_name.data == NULL) {
+        column = added; /* MariaDB: of a column that this statement adds; it counts as added here */
+        *column = (struct ddl_column){0};
+        ddl_draft_add_again(draft, column);
+    } else {
+        column = ddl_draft_column(parser, name);
         if (column == NULL) {
             return;
         }
         if (!if_exists) {
             ddl_unknown(parser, "MODIFY or CHANGE of a column that the table does not have");
         }
-        ddl_parse_column(parser, &unused, column);
+        ddl_parse_column(parser, draft, column);
+        ddl_draft_unbind(draft, column);
         ddl_skip_clause(parser);
         return;
     }
-    const struct ddl_column before = *column;
-    *column = (struct ddl_column){.old_name = before.old_name,
-                                  .set_default = before.set_default,
-                                  .has_set_default = before.has_set_default};
-    column->column.name = renames ? name : old_name;
-    ddl_parse_column(parser, alter->draft, column);
+    column->column.name = name;
+    ddl_parse_column(parser, draft, column);
     parse_placement(alter, column, false);
 }
 
@@ -316,6 +352,7 @@ static void parse_rename(struct alteration *alter)
 
     if (is_column || ddl_take_word(parser, "INDEX") || ddl_take_word(parser, "KEY")) {
         const bool if_exists = ddl_take_if_exists(parser);
+        alter->draft->keys_if_not_exists = if_exists;
         if (!ddl_take_column_name(parser, &from) || !ddl_take_word(parser, "TO") ||
             !ddl_take_column_name(parser, &to)) {
             ddl_unknown(parser, "RENAME without names");
@@ -353,6 +390,7 @@ static void parse_alter_column(struct alteration *alter)
     }
     (void)ddl_take_word(parser, "COLUMN");
     const bool if_exists = ddl_take_if_exists(parser);
+    alter->draft->keys_if_not_exists = if_exists;
     if (!ddl_take_column_name(parser, &name)) {
         ddl_unknown(parser, "ALTER without a column name");
         return;
@@ -407,6 +445,9 @@ static void parse_convert(struct alteration *alter)
     }
     if (ddl_at_word(parser, "COLLATE")) {
         (void)ddl_parse_charset_option(parser, &charset, &collation);
+    }
+    if (draft->converts && collation.bytes == 0) { /* once more, of the same character set */
+        collation = draft->convert_collation;
     }
     draft->converts = true;
     draft->convert_charset = charset;

@@ -41,8 +41,10 @@ static bool parse_attribute(struct ddl_parser *parser, struct ddl_draft *draft,
 
     if (ddl_take_words(parser, "NOT", "NULL")) {
         column->is_not_null = true;
-    } else if (ddl_take_word(parser, "NULL")) {
+        column->is_null = false;
+    } else if (ddl_take_word(parser, "NULL")) { /* the last one counts, AUTO_INCREMENT included */
         column->is_null = true;
+        column->is_not_null = false;
     } else if (ddl_take_words(parser, "SERIAL", "DEFAULT")) { /* VALUE */
         (void)ddl_take_word(parser, "VALUE");
         column->column.is_auto_increment = true;
@@ -54,6 +56,7 @@ static bool parse_attribute(struct ddl_parser *parser, struct ddl_draft *draft,
         column->column.updates_now = ddl_take_clock(parser, &text);
     } else if (ddl_take_word(parser, "AUTO_INCREMENT")) {
         column->column.is_auto_increment = true;
+        column->is_not_null = true;
     } else if (ddl_take_word(parser, "COMMENT")) {
         (void)ddl_take_mark(parser, '=');
         if (ddl_take_string(parser, NULL, &text)) {
@@ -77,6 +80,7 @@ static bool parse_key_attribute(struct ddl_parser *parser, struct ddl_draft *dra
         (void)ddl_take_word(parser, "KEY");
         add_key(parser, draft, column, false);
     } else if (ddl_take_words(parser, "PRIMARY", "KEY") || ddl_take_word(parser, "KEY")) {
+        column->is_not_null = true; /* also where IF NOT EXISTS makes no key of it */
         add_key(parser, draft, column, true);
     } else {
         return false;
@@ -98,7 +102,8 @@ static void add_key(struct ddl_parser *parser, struct ddl_draft *draft, struct d
                                 .is_primary = is_primary,
                                 .is_unique = true,
                                 .is_added = true,
-                                .is_of_column = true};
+                                .is_of_column = true,
+                                .if_not_exists = draft->keys_if_not_exists};
 }
 
 /* [GENERATED ALWAYS] AS (…) [VIRTUAL | STORED | PERSISTENT], GENERATED ALWAYS AS ROW START | END */

@@ -32,6 +32,9 @@ static const struct text_base *find_text_base(const char *base);
 static const char *sized_base(uint64_t bytes, bool is_text);
 static const char *resolve_text(struct ddl_parser *parser, const struct ddl_draft *draft,
                                 struct ddl_column *column, const struct text_base *text_base);
+static const char *size_by_old_column(const struct ddl_draft *draft,
+                                      const struct ddl_column *column, const char *base);
+static uint64_t option_characters(const struct tr_column *column);
 static void set_charset(struct ddl_parser *parser, struct tr_column *column, struct tr_span charset,
                         struct tr_span collation);
 static void strip_options(struct tr_column *column);
@@ -47,7 +50,6 @@ static uint32_t character_bytes(struct tr_span charset)
 void ddl_resolve_charset(const struct ddl_parser *parser, struct tr_span *charset,
                          struct tr_span *collation, struct tr_span context_charset)
 {
-    static const char contextual[] = "uca1400_"; /* MariaDB: belongs to any Unicode character set */
     static const char old_utf8[] = "utf8_";
 
     if (tr_collation_is(*charset, "utf8")) {
@@ -59,8 +61,7 @@ void ddl_resolve_charset(const struct ddl_parser *parser, struct tr_span *charse
     }
     struct tr_span tail = *collation;
     const char *middle = "";
-    if (collation->bytes > sizeof(contextual) &&
-        memcmp(collation->data, contextual, sizeof(contextual) - 1) == 0) {
+    if (tr_collation_is_contextual(*collation)) {
         *charset = charset->bytes == 0 ? context_charset : *charset;
         middle = "_";
     } else if (collation->bytes > sizeof(old_utf8) &&
@@ -119,7 +120,7 @@ void ddl_resolve_column(struct ddl_parser *parser, const struct ddl_draft *draft
     struct ddl_type *type = &column->type;
     const char *base = type->entry == NULL ? NULL : type->entry->base;
 
-    column->column.is_nullable = !column->is_not_null && !column->column.is_auto_increment;
+    column->column.is_nullable = !column->is_not_null;
     write_declared(parser, column);
     if (base != NULL && strcmp(base, "json") == 0 && flavor == TR_FLAVOR_MARIADB) {
         base = "longtext"; /* an alias with a check */
@@ -143,9 +144,70 @@ void ddl_resolve_column(struct ddl_parser *parser, const struct ddl_draft *draft
     } else if (base != NULL && strcmp(base, "varbinary") == 0 && type->length > VARCHAR_BYTES_MAX) {
         base = sized_base(type->length, false);
     }
+    if (draft->converts && flavor == TR_FLAVOR_MYSQL && base != NULL) {
+        base = size_by_old_column(draft, column, base);
+    }
     ddl_write_type_text(parser, column, base);
     parse_type_text(parser, column);
     resolve_default(parser, column);
+}
+
+/* MySQL (seen on 9.7): MODIFY and CHANGE to a TEXT or BLOB type without a length beside CONVERT TO
+ * size it by the display width of the column before, by characters of its own set twice. */
+static const char *size_by_old_column(const struct ddl_draft *draft,
+                                      const struct ddl_column *column, const char *base)
+{
+    const struct tr_column *before = column->before;
+    bool is_text = false;
+    bool is_blob = false;
+
+    for (size_t i = 0; i < 3; i++) { /* the longest of each keep their size */
+        is_text = is_text || strcmp(base, sized_text_bases[i]) == 0;
+        is_blob = is_blob || strcmp(base, blob_bases[i]) == 0;
+    }
+    if (before == NULL || (!is_text && !is_blob) ||
+        (column->type.has_length && column->type.length > 0)) {
+        return base;
+    }
+    uint64_t width = before->length;
+    switch (before->type) {
+    case TR_COLUMN_DECIMAL:
+        width = before->precision + (before->scale > 0 ? 1U : 0U) + (before->is_unsigned ? 0U : 1U);
+        break;
+    case TR_COLUMN_VECTOR:
+        width *= 4;
+        break;
+    case TR_COLUMN_JSON:
+    case TR_COLUMN_GEOMETRY:
+        width = UINT32_MAX;
+        break;
+    case TR_COLUMN_ENUM:
+    case TR_COLUMN_SET:
+        width = option_characters(before);
+        break;
+    default: /* numbers and times: less than a tiny one holds */
+        break;
+    }
+    if (before->charset_name.bytes > 0) {
+        width /= character_bytes(before->charset_name);
+    }
+    return sized_base(width * (is_text ? character_bytes(draft->convert_charset) : 1), is_text);
+}
+
+/* Of ENUM's longest member, of all of a SET's with commas. */
+static uint64_t option_characters(const struct tr_column *column)
+{
+    uint64_t sum = column->option_count == 0 ? 0 : column->option_count - 1;
+    uint64_t longest = 0;
+    for (uint32_t i = 0; i < column->option_count; i++) {
+        uint64_t count = 0;
+        for (size_t k = 0; k < column->options[i].bytes; k++) {
+            count += (column->options[i].data[k] & 0xC0) == 0x80 ? 0 : 1;
+        }
+        sum += count;
+        longest = count > longest ? count : longest;
+    }
+    return column->type == TR_COLUMN_SET ? sum : longest;
 }
 
 static const struct text_base *find_text_base(const char *base)
@@ -175,8 +237,6 @@ static const char *resolve_text(struct ddl_parser *parser, const struct ddl_draf
 
     if (type->is_byte) {
         charset = tr_span_of_text("binary");
-    } else if (draft->converts && !tr_collation_is(charset, "binary")) {
-        charset = draft->convert_charset; /* whatever the definition says */
     } else if (type->is_ascii) {
         charset = tr_span_of_text("latin1");
     } else if (type->is_unicode) {
@@ -184,12 +244,21 @@ static const char *resolve_text(struct ddl_parser *parser, const struct ddl_draf
     } else if (type->entry->jdbc_type == -9 || type->entry->jdbc_type == -15) {
         charset = tr_span_of_text("utf8mb3");
     }
-    if (charset.bytes == 0 && collation.bytes == 0) {
+    const bool has_own = charset.bytes > 0;
+    const bool is_bin = type->is_binary && collation.bytes == 0;
+    if (!has_own && collation.bytes == 0) {
         charset = draft->charset;
         collation = draft->collation;
     }
     ddl_resolve_charset(parser, &charset, &collation, draft->charset);
-    if (type->is_binary && type->collation.bytes == 0 && !tr_collation_is(charset, "binary")) {
+    const bool is_converted = draft->converts && !tr_collation_is(charset, "binary");
+    if (is_converted) { /* whatever the definition says, but for a collation of any character set */
+        const bool stays = !has_own && tr_collation_is_contextual(type->collation);
+        charset = draft->convert_charset;
+        collation = stays ? type->collation : draft->convert_collation;
+        ddl_resolve_charset(parser, &charset, &collation, charset);
+    }
+    if (is_bin && !(is_converted && has_own) && !tr_collation_is(charset, "binary")) {
         char name[TR_COLLATION_BYTES_MAX];
         (void)snprintf(name, sizeof(name), "%.*s_bin",
                        (int)(charset.bytes < 32 ? charset.bytes : 32), (const char *)charset.data);

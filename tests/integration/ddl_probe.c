@@ -19,6 +19,7 @@
 
 static struct tr_ddl_model *model;
 static struct tr_event_format format;
+static int file_index; /* of the one being read, among the arguments */
 
 static bool is_at_least(const char *version, unsigned major, unsigned minor, unsigned patch)
 {
@@ -35,7 +36,7 @@ static void print_result(const struct tr_ddl_event *event, const struct tr_ddl_r
         "ALTER_DATABASE", "DROP_DATABASE", "USE",  "SET",      "OTHER"};
     static const char *const effects[] = {"none", "applied", "unknown"};
 
-    (void)printf("{\"pos\":%u,\"sql\":", end_pos);
+    (void)printf("{\"file\":%d,\"pos\":%u,\"sql\":", file_index, end_pos);
     ddl_print_string(stdout, event->sql);
     (void)printf(",\"implicit_timestamps\":%s", event->timestamps_are_implicit ? "true" : "false");
     (void)printf(",\"effect\":\"%s\",\"what\":\"%s\",\"at\":", effects[result->effect],
@@ -152,6 +153,7 @@ int main(int argc, char **argv)
 {
     int failed = argc < 3;
     for (int i = 2; i < argc && failed == 0; i++) {
+        file_index = i - 2;
         failed = read_file(argv[i], (int)strtol(argv[1], NULL, 10));
     }
     tr_ddl_model_close(model);

@@ -92,7 +92,7 @@ class Generator:
     def number(self, low, high):
         return str(self.rng.randint(low, high))
 
-    def type(self):
+    def type(self, is_new_table):
         """(parts, kind): kind chooses defaults and keys."""
         r = self.rng
         roll = r.random()
@@ -135,7 +135,7 @@ class Generator:
             kind = self.pick(["ENUM", "SET"])
             if kind == "SET":
                 members = [m for m in members if "," not in m] or ["a"]
-            if self.chance(0.15):  # the server makes `?` of what the column's character set lacks
+            if is_new_table and self.chance(0.15):  # the server makes `?` of what the column's character set lacks
                 listed = ", ".join(self.string(m) for m in members + ["é", "日"])
                 return [f"{kind}({listed})", "CHARACTER SET", "utf8mb4"], "enum"
             listed = ", ".join(self.string(m) for m in members)
@@ -196,7 +196,7 @@ class Generator:
     def set_default(self, kind):
         """For ALTER COLUMN SET DEFAULT: literals only, MySQL does not keep every expression there."""
         default = self.default(kind) or ["1"]
-        return ["1"] if default[0].startswith("(") else default
+        return ["1"] if default[0].startswith(("(", "_")) else default  # MySQL 9.7 can crash on an introducer here
 
     def column(self, table=None, allow_key=True):
         """(name, parts)"""
@@ -206,7 +206,7 @@ class Generator:
     def definition(self, table=None, allow_key=True):
         if self.chance(0.02):
             return ["SERIAL"]
-        parts, kind = self.type()
+        parts, kind = self.type(table is None)
         parts = list(parts)
         attributes = []
         if self.chance(0.08) and kind in ("int", "text", "float", "decimal"):
@@ -423,6 +423,9 @@ class Generator:
         table = self.tables[key]
         parts = ["ALTER"] + (["ONLINE"] if not self.is_mysql and self.chance(0.03) else []) + ["TABLE", self.table_name(key)]
         clauses = [self.alter_clause(table) for _ in range(self.pick([1, 1, 1, 1, 2, 2, 3, 4]))]
+        # MariaDB takes CHANGE a b, DROP a for CHANGE of a column b that the statement adds.
+        clauses = [c for i, c in enumerate(clauses) if c[0] != "DROP" or
+                   not any(other[0] in ("CHANGE", "MODIFY") and c[-1] in other for other in clauses[:i])] or clauses[:1]
         if not self.is_mysql:  # MariaDB 10.11 can leave the old table behind when it does more than to rename
             clauses = next(([c] for c in clauses if c[0] == "RENAME" and c[1] not in ("COLUMN", "INDEX", "KEY")), clauses)
         for i, clause in enumerate(clauses):
