@@ -199,8 +199,8 @@ static bool is_due(const struct tr_saved_position *recorded, const struct tr_sav
     const struct tr_log_point *a = &recorded->point;
     const struct tr_log_point *b = &until->point;
 
-    if (has_gtids(recorded) != has_gtids(until)) {
-        return has_gtids(until); /* GTIDs are turned on, not off */
+    if (has_gtids(until) && !has_gtids(recorded)) {
+        return true; /* GTIDs are turned on, not off */
     }
     const int order = compare_files(a, b);
     if (has_gtids(until)) {

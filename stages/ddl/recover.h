@@ -13,8 +13,9 @@
  *
  * With equal GTID sets Debezium applies a document whatever its file and pos; we apply it only if it
  * also does not lie behind the position in the same series of files, since the statement comes again
- * then (a swap of two tables applied twice is none). Without GTIDs a server id that is not known
- * counts as the same server.
+ * then (a swap of two tables applied twice is none). A position without GTIDs (`offsets set --file`)
+ * is compared by file and pos, also with documents that have some: Debezium applies none of those. A
+ * server id that is not known counts as the same server.
  *
  * A document that is no JSON, of another `source`, or whose columns no table can have, is an error
  * that names its number, what is wrong and the remedy: the history was truncated, edited, or is of

@@ -680,7 +680,9 @@ static void documents_at_or_before_the_position_are_applied(void **state)
         {"\"file\":\"b.000009\",\"pos\":10",
          "\"file\":\"b.000001\",\"pos\":4,\"gtids\":\"" UUID ":1-5\"", true},
         {"\"file\":\"b.000001\",\"pos\":4,\"gtids\":\"" UUID ":1-5\"",
-         "\"file\":\"b.000009\",\"pos\":10", false},
+         "\"file\":\"b.000009\",\"pos\":10", true},
+        {"\"file\":\"b.000001\",\"pos\":4,\"gtids\":\"" UUID ":1-5\"",
+         "\"file\":\"b.000001\",\"pos\":3", false},
         /* none: files, positions, events, rows */
         {"\"file\":\"b.000001\",\"pos\":4", "\"file\":\"b.000001\",\"pos\":4", true},
         {"\"file\":\"b.000001\",\"pos\":5", "\"file\":\"b.000001\",\"pos\":4", false},
