@@ -14,7 +14,7 @@ import unittest
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from engine import ROOT, TAILRACE, command, make_workdir, read_text, remove_workdir  # noqa: E402
 
-COMMANDS = ["run", "check", "streams", "decode", "offsets", "config", "tail", "completion", "man"]
+COMMANDS = ["run", "check", "streams", "decode", "offsets", "history", "config", "tail", "completion", "man"]
 ANSWER_SECONDS = 20
 BASH = r"""
 source "$1"; shift
