@@ -351,7 +351,7 @@ static enum tr_code ensure_many(uint32_t count)
         names[i] = texts[i];
     }
     const struct tr_ensure_options options = {
-        .names = names, .name_count = count, .create = true, .shard_count = 2};
+        .names = names, .name_count = count, .create = true, .wish = {.shard_count = 2}};
     return tr_streams_ensure(&client, &options, &err);
 }
 
