@@ -162,6 +162,7 @@ static void set_statements(struct run *run, struct tr_pipeline_options *options)
     options->sequencer.start_is_debezium = run->start.offset_is_debezium;
     if (run->start.history.self != NULL) {
         options->historian.store = &run->start.history;
+        options->historian.seal = run->start.history_seal;
     }
 }
 

@@ -80,14 +80,6 @@ static enum tr_code make_cut(struct tr_start *start, bool with_rows, struct tr_e
                    SCHEMA_READS_MAX);
 }
 
-static enum tr_code pass_over(void *self, struct tr_span document, struct tr_error *err)
-{
-    (void)self;
-    (void)document;
-    (void)err;
-    return TR_OK;
-}
-
 static enum tr_code begin_snapshot(struct tr_start *start, struct tr_error *err)
 {
     uint64_t document_count = 0;
@@ -102,8 +94,9 @@ static enum tr_code begin_snapshot(struct tr_start *start, struct tr_error *err)
         return err->code;
     }
     /* The snapshot's statements make all tables anew: what is stored only has to be sound. */
+    start->history_wanted = (struct tr_history_seal){0};
     if (has_history(start) &&
-        tr_start_load_history(start, pass_over, NULL, &document_count, err) != TR_OK) {
+        tr_start_load_history(start, NULL, NULL, &document_count, err) != TR_OK) {
         return err->code;
     }
     start->position.point = (struct tr_log_point){0};
@@ -232,8 +225,15 @@ static enum tr_code begin_stored(struct tr_start *start, struct tr_span identity
     if ((has_stored && tr_identity_parse_json(&stored, identity_text, err) != TR_OK) ||
         read_log_name(start, err) != TR_OK || tr_start_open_catalog(start, err) != TR_OK ||
         tr_server_position_check(&start->position, &start->facts, &start->query.port,
-                                 start->gtid_sources, err) != TR_OK ||
-        know_tables(start, err) != TR_OK ||
+                                 start->gtid_sources, err) != TR_OK) {
+        return err->code;
+    }
+    /* `recovery` is for a history that is lost. */
+    if (has_stored && tr_identity_is_of(&stored, &start->position.point) &&
+        start->config->snapshot_mode != TR_CONFIG_SNAPSHOT_RECOVERY) {
+        start->history_wanted = stored.history;
+    }
+    if (know_tables(start, err) != TR_OK ||
         (has_stored && check_identity(start, &stored, err) != TR_OK)) {
         return err->code;
     }

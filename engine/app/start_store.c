@@ -120,6 +120,9 @@ enum tr_code tr_start_save_first(struct tr_start *start, struct tr_error *err)
     struct tr_identity record = start->identity;
 
     record.schema_fingerprint = start->fingerprint;
+    if (start->history.is_kept) {
+        record.history = start->history_seal;
+    }
     record.point = start->position.point;
     record.saved_unix_ms = tr_clock_wall_unix_ns(tr_clock_system()) / TR_NS_PER_MS;
     const size_t bytes =
