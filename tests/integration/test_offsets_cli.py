@@ -105,7 +105,7 @@ class StoreCases:
         self.offsets("set", "--file", "b.000009", "--pos", "4")
 
     def test_files_of_debezium_go_in_and_out_unchanged(self):
-        for name in sorted(os.listdir(DATA)):
+        for name in sorted(n for n in os.listdir(DATA) if n.endswith("offsets.dat")):
             with self.subTest(name=name):
                 source = os.path.join(DATA, name)
                 out = self.offsets("import", source)

@@ -67,8 +67,10 @@ class PartialJson(unittest.TestCase):
         self.addCleanup(self.server.stop)
 
     def test_documents_follow_the_server_through_random_updates(self):
-        rng = random.Random(SEED)
-        print(f"seed {SEED} (TAILRACE_TEST_SEED)", file=sys.stderr)
+        with self.subTest(TAILRACE_TEST_SEED=SEED):  # told when it fails
+            self.follow(random.Random(SEED))
+
+    def follow(self, rng):
         model = {i: random_value(rng, 0) for i in range(ROWS)}
         model = {i: v if isinstance(v, (dict, list)) else {"v": v} for i, v in model.items()}
         sql = ["CREATE DATABASE p; CREATE TABLE p.t (id INT PRIMARY KEY, n INT, j JSON, other JSON)"]
