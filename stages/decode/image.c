@@ -9,12 +9,11 @@
 #include "stages/decode/blob.h"
 #include "stages/decode/digits.h"
 #include "stages/decode/image_column.h"
+#include "stages/decode/image_value.h"
 #include "stages/decode/partial.h"
 #include "stages/decode/real.h"
 #include "stages/decode/temporal.h"
 #include "stages/decode/text.h"
-
-#define NAME_BLOCK_BYTES 16
 
 /* One copy of the writers lies in tr_image_put's loop (measured: 4 % of a row), one outside of it.
  */
@@ -22,39 +21,12 @@
 
 /* Past the last character that a column may write without looking: what the text writers and a
  * name's block take. */
-_Static_assert(TR_PLAN_TEXT_SLACK_BYTES >= NAME_BLOCK_BYTES, "names are copied in blocks");
+_Static_assert(TR_PLAN_TEXT_SLACK_BYTES >= TR_IMAGE_NAME_BLOCK_BYTES, "names are copied in blocks");
 _Static_assert(TR_PLAN_VALUE_BYTES_MAX >= 2 + TR_TEMPORAL_BYTES_MAX, "a timestamp has room");
 _Static_assert(TR_PLAN_VALUE_BYTES_MAX >= 2 + TR_ADDRESS_BYTES_MAX, "an address has room");
 _Static_assert(TR_PLAN_VALUE_BYTES_MAX >= TR_REAL_BYTES_MAX, "a double has room");
 
 static const char ends_early[] = "the row ends inside it";
-
-/* A column being written. */
-struct value {
-    struct tr_image_run *run;
-    const struct tr_plan_column *column;
-};
-
-static inline uint8_t *put_block(uint8_t *out, const uint8_t *literal, size_t bytes)
-{
-    memcpy(out, literal, NAME_BLOCK_BYTES);
-    if (TR_UNLIKELY(bytes > NAME_BLOCK_BYTES)) {
-        memcpy(out + NAME_BLOCK_BYTES, literal + NAME_BLOCK_BYTES, bytes - NAME_BLOCK_BYTES);
-    }
-    return out + bytes;
-}
-
-static inline uint8_t *put_null(const struct value *value, uint8_t *out)
-{
-    return put_block(out, value->run->plan->text.bytes + value->column->null_at,
-                     value->column->null_bytes);
-}
-
-static uint8_t *fail_value(struct tr_image_run *run, const char *reason)
-{
-    run->bad_reason = reason;
-    return NULL;
-}
 
 static inline int32_t load_i24(const uint8_t *in)
 {
@@ -62,16 +34,16 @@ static inline int32_t load_i24(const uint8_t *in)
 }
 
 /* A date or date and time as a number, or what stands for a zero one. */
-static uint8_t *put_civil(const struct value *value, uint8_t *out, const struct tr_civil *civil,
-                          enum tr_temporal_kind kind)
+static uint8_t *put_civil(const struct tr_image_value *value, uint8_t *out,
+                          const struct tr_civil *civil, enum tr_temporal_kind kind)
 {
     if (TR_UNLIKELY(kind == TR_TEMPORAL_ZERO)) {
-        return put_null(value, out);
+        return tr_image_value_null(value, out);
     }
     if (TR_UNLIKELY(kind == TR_TEMPORAL_INVALID)) {
         TR_COVER("decode.invalid_date");
-        return fail_value(value->run,
-                          "it holds a date or time that does not exist (set it to a valid one)");
+        return tr_image_value_fail(
+            value->run, "it holds a date or time that does not exist (set it to a valid one)");
     }
     if (value->column->op == TR_OP_DATE) {
         return tr_digits_put_i64(out, tr_temporal_days(civil->year, civil->month, civil->day));
@@ -80,12 +52,13 @@ static uint8_t *put_civil(const struct value *value, uint8_t *out, const struct 
     return tr_digits_put_i64(out, value->column->is_micros != 0 ? micros : micros / 1000);
 }
 
-static inline enum tr_temporal_kind check_civil(const struct value *value, struct tr_civil *civil)
+static inline enum tr_temporal_kind check_civil(const struct tr_image_value *value,
+                                                struct tr_civil *civil)
 {
     return tr_temporal_check(civil, value->run->plan->options.enable_time_adjuster);
 }
 
-static inline uint8_t *put_date(const struct value *value, uint8_t *out, const uint8_t *in)
+static inline uint8_t *put_date(const struct tr_image_value *value, uint8_t *out, const uint8_t *in)
 {
     struct tr_civil civil;
 
@@ -93,7 +66,7 @@ static inline uint8_t *put_date(const struct value *value, uint8_t *out, const u
     return put_civil(value, out, &civil, check_civil(value, &civil));
 }
 
-static uint8_t *put_datetime(const struct value *value, uint8_t *out, const uint8_t *in)
+static uint8_t *put_datetime(const struct tr_image_value *value, uint8_t *out, const uint8_t *in)
 {
     struct tr_civil civil;
 
@@ -107,7 +80,7 @@ static uint8_t *put_datetime(const struct value *value, uint8_t *out, const uint
     return put_civil(value, out, &civil, check_civil(value, &civil));
 }
 
-static uint8_t *put_timestamp(const struct value *value, uint8_t *out, const uint8_t *in)
+static uint8_t *put_timestamp(const struct tr_image_value *value, uint8_t *out, const uint8_t *in)
 {
     const struct tr_plan_column *column = value->column;
     uint32_t seconds;
@@ -123,30 +96,31 @@ static uint8_t *put_timestamp(const struct value *value, uint8_t *out, const uin
                      : tr_temporal_scale_micros(fraction, column->fsp);
     }
     if (TR_UNLIKELY(seconds == 0 && micros == 0)) {
-        return put_null(value, out);
+        return tr_image_value_null(value, out);
     }
     return tr_temporal_put_zoned(out, seconds, micros, column->fsp);
 }
 
 /* Most significant byte first in the log, least significant first in the record. */
-static uint8_t *put_bits(const struct value *value, uint8_t *out, const uint8_t *in)
+static uint8_t *put_bits(const struct tr_image_value *value, uint8_t *out, const uint8_t *in)
 {
     return tr_blob_put_bits(out, tr_load_uint_be(in, value->column->wire_bytes),
                             value->column->wire_bytes);
 }
 
-static uint8_t *put_decimal(const struct value *value, uint8_t *out, const uint8_t *in)
+static uint8_t *put_decimal(const struct tr_image_value *value, uint8_t *out, const uint8_t *in)
 {
     *out++ = '"';
     out = tr_packed_decimal_put_base64(out, &value->column->decimal, in);
     if (TR_UNLIKELY(out == NULL)) {
-        return fail_value(value->run, "its bytes are no decimal");
+        return tr_image_value_fail(value->run, "its bytes are no decimal");
     }
     *out++ = '"';
     return out;
 }
 
-static inline uint8_t *put_float(const struct value *value, uint8_t *out, const uint8_t *in)
+static inline uint8_t *put_float(const struct tr_image_value *value, uint8_t *out,
+                                 const uint8_t *in)
 {
     float real;
 
@@ -163,166 +137,12 @@ static inline uint8_t *put_double(uint8_t *out, const uint8_t *in)
     return tr_real_put_double(out, real);
 }
 
-/* Whether `bytes` more may be written; else the image is out of room. */
-static inline bool has_room(const struct tr_image_run *run, const uint8_t *out, size_t bytes)
-{
-    return tr_text_has_room(out, run->limit, bytes);
-}
-
-static uint8_t *put_enum(const struct value *value, uint8_t *out, const uint8_t *in)
-{
-    const struct tr_plan *plan = value->run->plan;
-    const uint32_t number = (uint32_t)tr_load_uint_le(in, value->column->wire_bytes);
-
-    if (number == 0) {
-        memcpy(out, "\"\"", 2);
-        return out + 2;
-    }
-    if (TR_UNLIKELY(number > value->column->option_count)) {
-        return fail_value(value->run, "it holds a member that its ENUM does not have");
-    }
-    const struct tr_plan_literal option =
-        plan->column_options[value->column->option_first + number - 1];
-    if (!has_room(value->run, out, option.bytes)) {
-        return NULL;
-    }
-    return put_block(out, plan->text.bytes + option.at, option.bytes);
-}
-
-static uint8_t *put_set(const struct value *value, uint8_t *out, const uint8_t *in)
-{
-    const struct tr_plan *plan = value->run->plan;
-    uint64_t members = tr_load_uint_le(in, value->column->wire_bytes);
-
-    if (TR_UNLIKELY(value->column->option_count < 64 &&
-                    members >> value->column->option_count != 0)) {
-        return fail_value(value->run, "it holds a member that its SET does not have");
-    }
-    *out++ = '"';
-    while (members != 0) { /* at most 64 turns */
-        const uint32_t member = (uint32_t)__builtin_ctzll(members);
-        const struct tr_plan_literal option =
-            plan->column_options[value->column->option_first + member];
-        if (!has_room(value->run, out, option.bytes + 1)) {
-            return NULL;
-        }
-        members &= members - 1;
-        out = put_block(out, plan->text.bytes + option.at, option.bytes);
-        *out = ',';
-        out += members != 0;
-    }
-    *out++ = '"';
-    return out;
-}
-
-static uint8_t *put_blob(const struct value *value, uint8_t *out, struct tr_span blob)
-{
-    const size_t full_bytes =
-        blob.bytes < value->column->full_bytes ? value->column->full_bytes : blob.bytes;
-
-    if (!has_room(value->run, out, tr_base64_encoded_bytes(full_bytes) + 2)) {
-        return NULL;
-    }
-    *out++ = '"';
-    out = tr_blob_put_base64_padded(out, blob.data, blob.bytes, full_bytes - blob.bytes);
-    *out++ = '"';
-    return out;
-}
-
-/* MariaDB's UUID, INET4, INET6. */
-static uint8_t *put_address(const struct value *value, uint8_t *out, struct tr_span raw)
-{
-    *out++ = '"';
-    out = value->column->op == TR_OP_UUID    ? tr_address_put_uuid(out, raw)
-          : value->column->op == TR_OP_INET4 ? tr_address_put_inet4(out, raw)
-                                             : tr_address_put_inet6(out, raw);
-    if (TR_UNLIKELY(out == NULL)) {
-        return fail_value(value->run, "it is longer than its type");
-    }
-    *out++ = '"';
-    return out;
-}
-
-static uint8_t *put_json(const struct value *value, uint8_t *out, struct tr_span document)
-{
-    if (document.bytes == 0) {
-        return put_null(value, out);
-    }
-    *out++ = '"';
-    const enum tr_write_outcome outcome = tr_json_binary_put(&out, value->run->limit, document);
-    if (TR_UNLIKELY(outcome != TR_WRITE_OK)) {
-        return outcome == TR_WRITE_BAD ? fail_value(value->run, "its bytes are no JSON document")
-                                       : NULL;
-    }
-    *out++ = '"';
-    return out;
-}
-
-/* SRID and WKB as they lie in the log (contract §2.7). */
-static uint8_t *put_geometry(const struct value *value, uint8_t *out, struct tr_span raw)
-{
-    const size_t point_bytes = 4 + 21;
-    const bool is_point = value->column->op == TR_OP_POINT;
-    double x;
-    double y;
-
-    if (raw.bytes < 5 || (is_point && raw.bytes != point_bytes)) {
-        return fail_value(value->run,
-                          is_point ? "its bytes are no point" : "its bytes are no geometry");
-    }
-    if (!has_room(value->run, out, tr_base64_encoded_bytes(raw.bytes) + 128)) {
-        return NULL;
-    }
-    if (is_point) {
-        memcpy(&x, raw.data + 9, sizeof(x));
-        memcpy(&y, raw.data + 17, sizeof(y));
-        memcpy(out, "{\"x\":", 5);
-        out = tr_real_put_double(out + 5, x);
-        memcpy(out, ",\"y\":", 5);
-        out = tr_real_put_double(out + 5, y);
-        *out++ = ',';
-    } else {
-        *out++ = '{';
-    }
-    memcpy(out, "\"wkb\":\"", 7);
-    out = tr_blob_put_base64(out + 7, raw.data + 4, raw.bytes - 4);
-    memcpy(out, "\",\"srid\":", 9);
-    out += 9;
-    const uint32_t srid = tr_load_u32(raw.data);
-    if (srid == 0) {
-        memcpy(out, "null", 4);
-        out += 4;
-    } else {
-        out = tr_digits_put_i32(out, (int32_t)srid);
-    }
-    *out++ = '}';
-    return out;
-}
-
-static uint8_t *put_vector(const struct value *value, uint8_t *out, struct tr_span raw)
-{
-    float element;
-
-    if (raw.bytes % sizeof(element) != 0) {
-        return fail_value(value->run, "its bytes are no vector");
-    }
-    *out++ = '[';
-    for (size_t at = 0; at < raw.bytes; at += sizeof(element)) {
-        if (!has_room(value->run, out, TR_REAL_BYTES_MAX)) {
-            return NULL;
-        }
-        memcpy(&element, raw.data + at, sizeof(element));
-        *out = ',';
-        out = tr_real_put_float(out + (at != 0), element);
-    }
-    *out++ = ']';
-    return out;
-}
-
-static uint8_t *put_compressed(const struct value *value, uint8_t *out, struct tr_span raw);
+static uint8_t *put_compressed(const struct tr_image_value *value, uint8_t *out,
+                               struct tr_span raw);
 
 /* A value behind its length: text, blobs and what is stored as one. */
-static ALWAYS_INLINE uint8_t *put_sized(const struct value *value, uint8_t *out, struct tr_span raw)
+static ALWAYS_INLINE uint8_t *put_sized(const struct tr_image_value *value, uint8_t *out,
+                                        struct tr_span raw)
 {
     const uint8_t *limit = value->run->limit;
 
@@ -349,20 +169,20 @@ static ALWAYS_INLINE uint8_t *put_sized(const struct value *value, uint8_t *out,
         break;
     case TR_OP_BLOB:
     case TR_OP_BLOB_PADDED:
-        return put_blob(value, out, raw);
+        return tr_image_value_blob(value, out, raw);
     case TR_OP_UUID:
     case TR_OP_INET4:
     case TR_OP_INET6:
-        return put_address(value, out, raw);
+        return tr_image_value_address(value, out, raw);
     case TR_OP_COMPRESSED:
         return put_compressed(value, out, raw);
     case TR_OP_JSON:
-        return put_json(value, out, raw);
+        return tr_image_value_json(value, out, raw);
     case TR_OP_GEOMETRY:
     case TR_OP_POINT:
-        return put_geometry(value, out, raw);
+        return tr_image_value_geometry(value, out, raw);
     default: /* TR_OP_VECTOR: the other ops have a fixed length */
-        return put_vector(value, out, raw);
+        return tr_image_value_vector(value, out, raw);
     }
     if (TR_LIKELY(out != NULL)) {
         *out++ = '"';
@@ -370,7 +190,7 @@ static ALWAYS_INLINE uint8_t *put_sized(const struct value *value, uint8_t *out,
     return out;
 }
 
-static uint8_t *put_compressed(const struct value *value, uint8_t *out, struct tr_span raw)
+static uint8_t *put_compressed(const struct tr_image_value *value, uint8_t *out, struct tr_span raw)
 {
     struct tr_plan_column column = *value->column;
     struct tr_span plain;
@@ -378,14 +198,15 @@ static uint8_t *put_compressed(const struct value *value, uint8_t *out, struct t
     TR_COVER("decode.compressed_column");
     const char *reason = tr_unpack_value(value->run->unpack, raw, &plain);
     if (TR_UNLIKELY(reason != NULL)) {
-        return fail_value(value->run, reason);
+        return tr_image_value_fail(value->run, reason);
     }
     column.op = column.packed_op; /* never COMPRESSED: this ends here */
     return tr_image_put_sized(value->run, &column, out, plain);
 }
 
 /* A value of fixed length; its bytes are there. */
-static ALWAYS_INLINE uint8_t *put_fixed(const struct value *value, uint8_t *out, const uint8_t *in)
+static ALWAYS_INLINE uint8_t *put_fixed(const struct tr_image_value *value, uint8_t *out,
+                                        const uint8_t *in)
 {
     switch ((enum tr_column_op)value->column->op) {
     case TR_OP_I8:
@@ -437,9 +258,9 @@ static ALWAYS_INLINE uint8_t *put_fixed(const struct value *value, uint8_t *out,
     case TR_OP_TIMESTAMP_HIRES:
         return put_timestamp(value, out, in);
     case TR_OP_ENUM:
-        return put_enum(value, out, in);
+        return tr_image_value_enum(value, out, in);
     default: /* TR_OP_SET: the other ops have a length prefix */
-        return put_set(value, out, in);
+        return tr_image_value_set(value, out, in);
     }
 }
 
@@ -486,20 +307,20 @@ enum tr_write_outcome tr_image_put(struct tr_image_run *run, enum tr_image_place
     }
     run->bad_reason = NULL;
     if ((size_t)(run->in_end - run->in) < null_bytes) {
-        (void)fail_value(run, "the row ends inside its null bitmap");
+        (void)tr_image_value_fail(run, "the row ends inside its null bitmap");
         return fail_image(run, plan->column_count);
     }
     run->in += null_bytes;
     for (uint32_t i = 0; i < plan->column_count; i++) {
         const struct tr_plan_column *column = &plan->columns[i];
-        const struct value value = {run, column};
-        at = put_block(at, text + column->name_at, column->name_bytes);
+        const struct tr_image_value value = {run, column};
+        at = tr_image_value_block(at, text + column->name_at, column->name_bytes);
         const uint8_t *from = at;
         if ((nulls[i >> 3] >> (i & 7) & 1) != 0) {
-            at = put_null(&value, at);
+            at = tr_image_value_null(&value, at);
         } else if (column->wire_bytes != 0) {
             if (TR_UNLIKELY((size_t)(run->in_end - run->in) < column->wire_bytes)) {
-                at = fail_value(run, ends_early);
+                at = tr_image_value_fail(run, ends_early);
             } else {
                 at = put_fixed(&value, at, run->in);
                 run->in += column->wire_bytes;
@@ -507,7 +328,7 @@ enum tr_write_outcome tr_image_put(struct tr_image_run *run, enum tr_image_place
         } else {
             at = TR_LIKELY(take_sized(run, column->prefix_bytes, &raw))
                      ? put_sized(&value, at, raw)
-                     : fail_value(run, ends_early);
+                     : tr_image_value_fail(run, ends_early);
         }
         if (TR_UNLIKELY(at == NULL)) {
             return fail_image(run, i);
@@ -525,17 +346,17 @@ enum tr_write_outcome tr_image_put(struct tr_image_run *run, enum tr_image_place
 uint8_t *tr_image_put_column(struct tr_image_run *run, const struct tr_plan_column *column,
                              uint8_t *out)
 {
-    const struct value value = {run, column};
+    const struct tr_image_value value = {run, column};
     const uint8_t *in = run->in;
     struct tr_span raw;
 
     if (column->wire_bytes == 0) {
         return take_sized(run, column->prefix_bytes, &raw)
                    ? tr_image_put_sized(run, column, out, raw)
-                   : fail_value(run, ends_early);
+                   : tr_image_value_fail(run, ends_early);
     }
     if ((size_t)(run->in_end - in) < column->wire_bytes) {
-        return fail_value(run, ends_early);
+        return tr_image_value_fail(run, ends_early);
     }
     run->in += column->wire_bytes;
     return put_fixed(&value, out, in);
@@ -564,7 +385,7 @@ bool tr_image_take_sized(struct tr_image_run *run, const struct tr_plan_column *
 uint8_t *tr_image_put_sized(struct tr_image_run *run, const struct tr_plan_column *column,
                             uint8_t *out, struct tr_span raw)
 {
-    const struct value value = {run, column};
+    const struct tr_image_value value = {run, column};
 
     return put_sized(&value, out, raw);
 }
@@ -572,7 +393,7 @@ uint8_t *tr_image_put_sized(struct tr_image_run *run, const struct tr_plan_colum
 uint8_t *tr_image_put_civil(struct tr_image_run *run, const struct tr_plan_column *column,
                             uint8_t *out, const struct tr_civil *civil, enum tr_temporal_kind kind)
 {
-    const struct value value = {run, column};
+    const struct tr_image_value value = {run, column};
 
     return put_civil(&value, out, civil, kind);
 }
