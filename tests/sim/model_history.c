@@ -6,7 +6,8 @@
 
 #include "engine/assert.h"
 
-static void begin(struct tr_model_history *history, int command, int64_t now_ns)
+static void begin(struct tr_model_history *history, enum tr_model_history_command command,
+                  int64_t now_ns)
 {
     TR_ASSERT(history->command == TR_MODEL_HISTORY_IDLE);
     history->command = command;
@@ -106,7 +107,7 @@ static enum tr_store_state end_load(struct tr_model_history *history, struct tr_
 static enum tr_store_state poll_store(void *self, int64_t now_ns, struct tr_error *err)
 {
     struct tr_model_history *history = self;
-    const int command = history->command;
+    const enum tr_model_history_command command = history->command;
     if (command == TR_MODEL_HISTORY_IDLE) {
         return TR_STORE_IDLE;
     }

@@ -11,6 +11,12 @@
 #include "tests/support/binlog_writer.h"
 #include "tests/support/random.h"
 
+enum tr_model_history_command {
+    TR_MODEL_HISTORY_IDLE = 0,
+    TR_MODEL_HISTORY_LOAD,
+    TR_MODEL_HISTORY_APPEND,
+};
+
 struct tr_model_history {
     struct tr_history_store port;
     struct tr_random random;
@@ -19,7 +25,7 @@ struct tr_model_history {
     struct tr_buffer text;   /* each document and a line end */
     uint64_t document_count; /* in it, those of a broken append included */
     uint64_t append_count;   /* batches reported DONE */
-    enum { TR_MODEL_HISTORY_IDLE = 0, TR_MODEL_HISTORY_LOAD, TR_MODEL_HISTORY_APPEND } command;
+    enum tr_model_history_command command;
     int64_t done_ns;
     bool is_loaded; /* by this instance of the engine: before that it may not append */
     tr_history_on_document *on_document;
