@@ -4,6 +4,7 @@
 
 Exit codes: engine/error.c.
 """
+import json
 import os
 import re
 import shutil
@@ -101,7 +102,7 @@ class Configuration(WithServer):
         self.check_start(CONFIG, "debezium.transforms", **{"debezium.transforms": "unwrap"})
 
     def test_snapshot_mode_that_is_not_supported_yet_says_so(self):
-        self.check_start(CONFIG, "debezium.source.snapshot.mode", "initial", "no_data", **{"debezium.source.snapshot.mode": "initial"})
+        self.check_start(CONFIG, "debezium.source.snapshot.mode", "custom", **{"debezium.source.snapshot.mode": "custom"})
 
     def test_regular_expression_that_is_none_is_named(self):
         self.check_start(CONFIG, "debezium.source.table.include.list", **{"debezium.source.table.include.list": "shop.(t"})
@@ -231,14 +232,25 @@ class Source(WithServer):
         self.check_end(engine, UNSUPPORTED, "shop.t", "binlog_row_image")
         self.assertEqual(1, self.kinesis.count("p.shop.t"))
 
-    def test_statement_that_changes_a_table_under_minimal_metadata_stops_the_engine(self):
+    def test_statement_behind_the_position_refuses_a_restart_without_a_history(self):
+        """Under MINIMAL metadata: while it runs the statement is followed, but nobody remembers it."""
         self.server.sql("SET GLOBAL binlog_row_metadata = MINIMAL")
         self.addCleanup(self.server.sql, "SET GLOBAL binlog_row_metadata = FULL")
         engine = self.engine().start()
         self.server.sql("INSERT INTO shop.t VALUES (1,1); ALTER TABLE shop.t ADD c INT; INSERT INTO shop.t VALUES (2,2,2)")
+        records = self.kinesis.wait_records("p.shop.t", 2, process=engine.process)
+        self.assertEqual([{"id": 1, "n": 1}, {"id": 2, "n": 2, "c": 2}], [json.loads(r.data)["after"] for r in records])
+        self.assertEqual(0, engine.stop())
+        self.check_text(engine.run_to_end(), engine.output, SCHEMA, "debezium.source.schema.history.internal")
+
+    def test_statement_too_large_to_be_read_stops_the_engine(self):
+        """A statement larger than a chunk is not read whole: its effect on a captured table is not known."""
+        self.server.sql("SET GLOBAL binlog_row_metadata = MINIMAL")
+        self.addCleanup(self.server.sql, "SET GLOBAL binlog_row_metadata = FULL")
+        engine = self.engine().start()
+        self.server.sql("INSERT INTO shop.t VALUES (1,1); ALTER TABLE shop.t " + " " * 300000 + "ADD c INT")
         self.check_end(engine, UNSUPPORTED, "shop.t", "ALTER TABLE", "binlog_row_metadata=FULL")
         self.assertEqual(1, self.kinesis.count("p.shop.t"))
-        self.check_text(engine.run_to_end(), engine.output, SCHEMA, "binlog_row_metadata=FULL")  # not passed over by a restart
 
 
 class Sink(WithServer):
