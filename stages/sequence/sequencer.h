@@ -125,13 +125,14 @@ enum tr_group_phase {
 
 struct tr_sequencer_group {
     enum tr_group_phase phase;
-    bool is_xa;          /* MySQL's XA: for Debezium it is no transaction */
-    bool is_standalone;  /* MariaDB: one statement, no terminator */
-    bool has_xa_rows;    /* is_xa: rows were dealt, and stand in no position until the group ends */
-    bool is_half_alter;  /* MariaDB: START ALTER or ROLLBACK ALTER: changes nothing */
-    struct tr_gtid gtid; /* source NULL: anonymous */
-    uint64_t start_pos;  /* of its first event */
-    uint64_t begin_pos;  /* of what begins it for Debezium: BEGIN, MariaDB's GTID event, the
+    bool is_xa;         /* MySQL's XA: for Debezium it is no transaction */
+    bool is_standalone; /* MariaDB: one statement, no terminator */
+    bool marks_end; /* XA's rows, or what a statement left behind: they stand in no position until
+                       the group ends */
+    bool is_half_alter;   /* MariaDB: START ALTER or ROLLBACK ALTER: changes nothing */
+    struct tr_gtid gtid;  /* source NULL: anonymous */
+    uint64_t start_pos;   /* of its first event */
+    uint64_t begin_pos;   /* of what begins it for Debezium: BEGIN, MariaDB's GTID event, the
                              compressed payload */
     uint64_t event_count; /* events completed since, as Debezium counts them */
     int64_t thread_id;    /* of BEGIN; -1 = none */

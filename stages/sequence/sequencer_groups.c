@@ -170,7 +170,7 @@ enum seq_outcome seq_group_end(struct tr_sequencer *sequencer)
     if (outcome != SEQ_DONE) {
         return fail(sequencer);
     }
-    if (sequencer->group.has_xa_rows) {
+    if (sequencer->group.marks_end) {
         seq_unit_mark_group(sequencer);
     }
     if (sequencer->skip.events_left > 0) {
@@ -193,6 +193,10 @@ enum seq_outcome seq_statement_end(struct tr_sequencer *sequencer)
     }
     if (group->phase == TR_GROUP_NONE) {
         sequencer->skip.is_armed = false;
+        if (group->marks_end) { /* before GTID events: a statement is a group of its own */
+            seq_unit_mark_group(sequencer);
+            sequencer->group.marks_end = false;
+        }
     }
     return SEQ_DONE;
 }

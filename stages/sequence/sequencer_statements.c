@@ -185,6 +185,9 @@ static void send_publication(struct tr_sequencer *sequencer, struct tr_ddl_publi
 {
     struct tr_unit *unit = sequencer->unit;
 
+    if (!sequencer->in_snapshot && publication->document_count + publication->record_count > 0) {
+        sequencer->group.marks_end = true;
+    }
     for (uint32_t i = 0; i < publication->document_count; i++) {
         struct tr_history_entry *entry = tr_ring_claim_one(sequencer->options.history);
         *entry = (struct tr_history_entry){.seq = unit->seq,
@@ -235,6 +238,7 @@ static enum seq_outcome send_truncates(struct tr_sequencer *sequencer,
         }
         TR_ASSERT(unit->item_count < TR_UNIT_ITEMS_MAX);
         schema->pinned_seq = unit->seq;
+        sequencer->group.marks_end = true;
         unit->items[unit->item_count++] =
             (struct tr_unit_item){.schema = schema,
                                   .gtid = sequencer->group.gtid,

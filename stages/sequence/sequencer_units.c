@@ -222,7 +222,7 @@ static void mark_record(struct tr_sequencer *sequencer, struct tr_unit_item *ite
     if (group->phase != TR_GROUP_OPEN || group->is_xa) {
         /* Debezium would store a place behind these rows and lose the rest of the group on a
          * restart. The group's end is marked instead. */
-        group->has_xa_rows = group->is_xa;
+        group->marks_end = group->is_xa;
         return;
     }
     if (sequencer->unit_mark != NO_MARK) {
