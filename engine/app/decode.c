@@ -29,6 +29,7 @@ struct decode_run {
     struct tr_filter *filter;
     struct tr_streams *streams;
     struct tr_catalog *catalog;
+    struct tr_ddl_model *model;
     struct tr_metrics *metrics;
     struct tr_fault fault;
     struct tr_pipeline pipeline;
@@ -86,7 +87,11 @@ static enum tr_code open_parts(struct decode_run *run, struct tr_error *err)
                                                .bytes_max = CATALOG_BYTES_MAX,
                                                .metadata_is_full = true,
                                                .lenient = true};
-    return tr_catalog_open(&run->catalog, &options, err);
+    /* What the file's own statements make of the tables: names where the log has none. */
+    const struct tr_ddl_options ddl = {.flavor = flavor, .bytes_max = CATALOG_BYTES_MAX};
+    return tr_catalog_open(&run->catalog, &options, err) == TR_OK
+               ? tr_ddl_model_open(&run->model, &ddl, err)
+               : err->code;
 }
 
 static enum tr_code open_pipeline(struct decode_run *run, struct tr_error *err)
@@ -106,6 +111,7 @@ static enum tr_code open_pipeline(struct decode_run *run, struct tr_error *err)
     options.sequencer.flavor = run->encode.flavor;
     options.sequencer.gtid_mode = run->encode.gtid_mode;
     options.sequencer.catalog = run->catalog;
+    options.sequencer.model = run->model;
     options.sequencer.sources = run->sources;
     options.sequencer.row_bytes_max = ROW_BYTES_MAX;
     options.sequencer.start.pos = 4;
@@ -153,6 +159,7 @@ static enum tr_code decode_file(struct decode_run *run, const char *path, struct
     tr_pipeline_deinit(&run->pipeline);
     tr_file_source_deinit(&run->source);
     tr_catalog_close(run->catalog);
+    tr_ddl_model_close(run->model);
     tr_filter_close(run->filter);
     tr_streams_close(run->streams);
     tr_metrics_close(run->metrics);
