@@ -242,18 +242,22 @@ static void check_metadata(struct tr_check *check)
     if (strcasecmp(facts->binlog_row_metadata, "FULL") == 0) {
         tr_check_report_ok(&check->report, "source.row_metadata",
                            "binlog_row_metadata = FULL: the log describes its tables by itself");
+    } else if (check->config->history_storage != TR_CONFIG_HISTORY_NONE) {
+        tr_check_report_ok(&check->report, "source.row_metadata",
+                           "the log does not name columns: the schema history does");
     } else if (facts->binlog_row_metadata[0] == '\0') {
         tr_check_report_warn(
             &check->report, "source.row_metadata",
             "this server's log never describes its tables: their columns come from "
-            "elsewhere, and a change of a captured table may stop the engine; MySQL "
-            "8.0 and MariaDB 10.5 have binlog_row_metadata");
+            "elsewhere, and a change of a captured table may stop the engine; set "
+            "debezium.source.schema.history.internal");
     } else {
         tr_check_report_warn(
             &check->report, "source.row_metadata",
             "binlog_row_metadata = %s: the log does not name columns, so they come "
             "from elsewhere, and a change of a captured table may stop the engine; "
-            "run SET GLOBAL binlog_row_metadata = 'FULL', and set it in the server's "
+            "set debezium.source.schema.history.internal, or run SET GLOBAL binlog_row_metadata = "
+            "'FULL', and set it in the server's "
             "configuration too",
             facts->binlog_row_metadata);
     }

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 
 #include "engine/app/check.h"
+#include "engine/app/start_history.h"
 #include "engine/clock.h"
 #include "stages/source/query_rows.h"
 
@@ -48,6 +49,40 @@ static bool check_store(struct tr_check *check, struct tr_store_content *content
         tr_check_report_fail(report, "state.offset", &err);
         return false;
     }
+    return true;
+}
+
+static const char *history_place(const struct tr_check *check)
+{
+    return check->config->history_storage == TR_CONFIG_HISTORY_REDIS
+               ? check->config->history_redis_address
+               : check->config->history_file;
+}
+
+/* Opens and reads it; false when a start would not get as far as the position. */
+static bool check_history(struct tr_check *check)
+{
+    struct tr_start *start = &check->start;
+    struct tr_check_report *report = &check->report;
+    struct tr_error err;
+    uint64_t count;
+    if (check->config->history_storage == TR_CONFIG_HISTORY_NONE) {
+        return true; /* what that means is said of binlog_row_metadata */
+    }
+    if (check->config->history_storage == TR_CONFIG_HISTORY_MEMORY) {
+        tr_check_report_warn(
+            report, "state.history",
+            "the memory store keeps nothing: a start with a saved offset is refused; set "
+            "debezium.source.schema.history.internal to the file or the Redis store");
+        return false;
+    }
+    if (tr_start_open_history(start, &err) != TR_OK ||
+        tr_start_load_history(start, NULL, NULL, &count, &err) != TR_OK) {
+        tr_check_report_fail(report, "state.history", &err);
+        return false;
+    }
+    tr_check_report_ok(report, "state.history", "%s %s: %" PRIu64 " documents", start->history.name,
+                       history_place(check), count);
     return true;
 }
 
@@ -192,6 +227,7 @@ void tr_check_state(struct tr_check *check)
     struct tr_error err;
     uint64_t age_s = 0;
     const bool has_store = check_store(check, &content);
+    const bool has_history = check_history(check);
     if (has_store && content.offset_value.bytes == 0) {
         tr_check_report_ok(&check->report, "state.resume",
                            "nothing is saved yet: this would be a first start");
@@ -199,7 +235,7 @@ void tr_check_state(struct tr_check *check)
         tr_check_report_warn(&check->report, "state.resume",
                              "an offset is saved; whether the source still has what is behind it, "
                              "only the source can tell");
-    } else if (has_store) {
+    } else if (has_store && has_history) {
         if (tr_start_resume(&check->start, &content, &err) != TR_OK) {
             tr_check_report_fail(&check->report, "state.resume", &err);
         } else {

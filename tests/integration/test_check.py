@@ -368,6 +368,38 @@ class MariaDb(Common, Case):
         memory = "org.apache.kafka.connect.storage.MemoryOffsetBackingStore"
         self.one(self.check(**{STORAGE: memory}), "state.store", "warn", "keeps nothing")
 
+    def test_history_is_read_and_held_against_the_position(self):
+        history = "debezium.source.schema.history.internal"
+        path = self.path("history.dat")
+        more = {history: "io.debezium.storage.file.history.FileSchemaHistory", history + ".file.filename": path}
+        found = self.check(**more)
+        self.assertFalse(os.path.exists(path))
+        self.one(found, "state.history", "ok", path, "0 documents")
+        engine = self.engine(**more).start()
+        self.assertEqual(0, engine.stop())
+        with open(path, encoding="utf-8") as f:
+            lines = f.readlines()
+        found = self.check(**more)
+        self.one(found, "state.history", "ok", f"{len(lines)} documents")
+        self.one(found, "state.resume", "ok", "goes on at")
+        with open(path, "w", encoding="utf-8") as f:
+            f.writelines(lines[:-1])
+        found = self.check(want=STATE, **more)
+        self.one(found, "state.resume", "fail", "truncated", path)
+        os.unlink(path)
+        os.mkdir(path)
+        self.one(self.check(want=STATE, **more), "state.history", "fail", path)
+        os.rmdir(path)
+        redis = servers.start_redis(self.path("redis-history"), free_port())
+        self.addCleanup(redis.stop)
+        more = {history: "io.debezium.storage.redis.history.RedisSchemaHistory",
+                history + ".redis.address": f"127.0.0.1:{redis.port}"}
+        found = self.check(want=STATE, **more)
+        self.one(found, "state.history", "ok", "0 documents")
+        self.one(found, "state.resume", "fail", "0 documents")
+        memory = "io.debezium.relational.history.MemorySchemaHistory"
+        self.one(self.check(**{history: memory}), "state.history", "warn", "keeps nothing")
+
     def test_lock_is_shown_with_its_holder_and_left_alone(self):
         redis = servers.start_redis(self.path("redis"), free_port())
         self.addCleanup(redis.stop)
