@@ -68,6 +68,21 @@ static bool at_introduced(const struct ddl_parser *parser)
     return at_string(&ahead.token) || take_digits(&ahead, &digits, &is_hex);
 }
 
+/* What Debezium makes of "…" for its MySQL grammar: '…', with apostrophes doubled. */
+static size_t copy_raw(struct ddl_parser *parser, uint8_t *out, const struct tr_sql_token *token)
+{
+    const bool doubles =
+        token->quote == '"' && ddl_model_options(parser->model)->flavor == TR_FLAVOR_MYSQL;
+    size_t bytes = 0;
+    for (size_t i = 0; i < token->text.bytes; i++) {
+        out[bytes++] = token->text.data[i];
+        if (doubles && token->text.data[i] == '\'') {
+            out[bytes++] = '\'';
+        }
+    }
+    return bytes;
+}
+
 static bool grow(struct ddl_parser *parser, struct joined *joined, size_t bytes)
 {
     if (joined->room - joined->count >= bytes) {
@@ -111,11 +126,10 @@ static bool take_part(struct ddl_parser *parser, struct joined *raw, struct join
     if (token.text.bytes == 0) {
         return true;
     }
-    if (!grow(parser, raw, token.text.bytes) || !grow(parser, text, token.text.bytes)) {
+    if (!grow(parser, raw, 2 * token.text.bytes) || !grow(parser, text, token.text.bytes)) {
         return true;
     }
-    memcpy(raw->bytes + raw->count, token.text.data, token.text.bytes);
-    raw->count += token.text.bytes;
+    raw->count += copy_raw(parser, raw->bytes + raw->count, &token);
     for (size_t i = 0; i < token.text.bytes; i++) {
         uint8_t c = token.text.data[i];
         if (c == '\\' && escapes && i + 1 < token.text.bytes) {

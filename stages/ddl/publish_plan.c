@@ -5,10 +5,11 @@
 #include <string.h>
 
 #include "stages/ddl/java_set.h"
+#include "stages/ddl/sql_lexer.h"
 
 static bool is_event(const struct tr_ddl_change *change);
-static void add_events(struct ddl_plan *plan, const struct tr_ddl_event *event,
-                       const struct tr_ddl_result *result);
+static void add_events(struct ddl_plan *plan, const struct tr_ddl_publisher *publisher,
+                       const struct tr_ddl_event *event, const struct tr_ddl_result *result);
 static void name_tables(struct ddl_plan *plan);
 static enum tr_code decide(struct ddl_plan *plan, const struct tr_ddl_publisher *publisher,
                            const struct tr_ddl_event *event, struct tr_error *err);
@@ -43,7 +44,7 @@ enum tr_code ddl_plan_make(struct ddl_plan *plan, const struct tr_ddl_publisher 
         return no_memory(plan, err);
     }
     if (result->effect != TR_DDL_UNKNOWN_EFFECT) {
-        add_events(plan, event, result);
+        add_events(plan, publisher, event, result);
     }
     if (plan->entry_count > 0) {
         name_tables(plan);
@@ -92,6 +93,68 @@ static bool is_rename(const struct tr_ddl_change *change)
            begins_with_rename(change->text);
 }
 
+/* Bytes of the quoted text, name or comment at the start; 1 where none stands there. */
+static size_t unit_bytes(struct tr_span text, bool escapes)
+{
+    const uint8_t c = text.data[0];
+    const uint8_t next = text.bytes > 1 ? text.data[1] : 0;
+    const bool is_line =
+        c == '#' || (c == '-' && next == '-' && text.bytes > 2 && text.data[2] <= ' ');
+    const bool is_block = c == '/' && next == '*' && !(text.bytes > 2 && text.data[2] == '!');
+
+    if (is_line) {
+        const uint8_t *end = memchr(text.data, '\n', text.bytes);
+        return end == NULL ? text.bytes : (size_t)(end - text.data);
+    }
+    if (is_block) {
+        const uint8_t *end = text.bytes < 4 ? NULL : memmem(text.data + 2, text.bytes - 2, "*/", 2);
+        return end == NULL ? text.bytes : (size_t)(end - text.data) + 2;
+    }
+    if (c != '\'' && c != '"' && c != '`') {
+        return 1;
+    }
+    for (size_t i = 1; i < text.bytes; i++) {
+        if (text.data[i] == '\\' && escapes && c != '`') {
+            i++;
+        } else if (text.data[i] == c && i + 1 < text.bytes && text.data[i + 1] == c) {
+            i++;
+        } else if (text.data[i] == c) {
+            return i + 1;
+        }
+    }
+    return text.bytes;
+}
+
+/* The statement as Debezium hands it to its MySQL grammar: "…" became '…', apostrophes in it doubled.
+ * Not in names, comments and strings of the other kind (where Debezium does it, too, and fails). */
+static struct tr_span single_quoted(struct ddl_plan *plan, struct tr_span text, uint64_t sql_mode)
+{
+    const bool escapes = (sql_mode & TR_SQL_MODE_NO_BACKSLASH_ESCAPES) == 0;
+
+    if ((sql_mode & TR_SQL_MODE_ANSI_QUOTES) != 0 || text.bytes == 0 ||
+        memchr(text.data, '"', text.bytes) == NULL) {
+        return text;
+    }
+    uint8_t *out = tr_table_array(plan->arena, 2 * text.bytes);
+    size_t bytes = 0;
+    for (size_t i = 0; out != NULL && i < text.bytes;) {
+        const size_t unit = unit_bytes(tr_span_of(text.data + i, text.bytes - i), escapes);
+        const size_t from = bytes;
+        const bool is_double = text.data[i] == '"' && unit > 1 && text.data[i + unit - 1] == '"';
+        for (size_t k = 0; k < unit; k++, i++) {
+            out[bytes++] = text.data[i];
+            if (is_double && text.data[i] == '\'') {
+                out[bytes++] = '\'';
+            }
+        }
+        if (is_double) {
+            out[from] = '\'';
+            out[bytes - 1] = '\'';
+        }
+    }
+    return tr_span_of(out, out == NULL ? 0 : bytes);
+}
+
 /* Whether Debezium's parser makes an event of it; what it does not know it passes over. */
 static bool is_event(const struct tr_ddl_change *change)
 {
@@ -137,8 +200,8 @@ static const struct tr_table *final_table(const struct tr_ddl_result *result, ui
     return table;
 }
 
-static void add_events(struct ddl_plan *plan, const struct tr_ddl_event *event,
-                       const struct tr_ddl_result *result)
+static void add_events(struct ddl_plan *plan, const struct tr_ddl_publisher *publisher,
+                       const struct tr_ddl_event *event, const struct tr_ddl_result *result)
 {
     for (uint32_t i = 0; i < result->change_count; i++) {
         const struct tr_ddl_change *change = &result->changes[i];
@@ -148,7 +211,9 @@ static void add_events(struct ddl_plan *plan, const struct tr_ddl_event *event,
         struct ddl_entry *entry = &plan->entries[plan->entry_count++];
         *entry = (struct ddl_entry){.change = change,
                                     .database = change->database,
-                                    .text = change->text,
+                                    .text = publisher->flavor == TR_FLAVOR_MYSQL
+                                                ? single_quoted(plan, change->text, event->sql_mode)
+                                                : change->text,
                                     .is_rename = is_rename(change)};
         entry->type = change->type == TR_DDL_CREATE  ? DDL_ENTRY_CREATE
                       : change->type == TR_DDL_ALTER ? DDL_ENTRY_ALTER

@@ -264,7 +264,7 @@ static bool find_place(struct tr_sequencer *sequencer, const struct seq_event *e
                                    .pos = sequencer->source_pos,
                                    .ts_us = time_us,
                                    .server_id = event->header.server_id,
-                                   .thread_id = -1,
+                                   .thread_id = sequencer->group.thread_id,
                                    .is_snapshot = sequencer->in_snapshot,
                                    .wall_unix_ns = sequencer->unit->wall_unix_ns};
     memcpy(place->point.file, sequencer->file, sizeof(place->point.file));

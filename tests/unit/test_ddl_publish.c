@@ -389,6 +389,28 @@ static void wide_characters_are_escaped_in_records_alone(void **state)
     close_fixture(&fixture);
 }
 
+static void double_quoted_strings_become_single_quoted_ones_for_mysql(void **state)
+{
+    struct fixture fixture;
+
+    (void)state;
+    open_fixture(&fixture, &(struct tr_filter_options){0});
+    run(&fixture,
+        "CREATE TABLE c (a VARCHAR(9) DEFAULT \"it's\", `\"b` ENUM(\"x\",'y\"z') /* \"c\" */, "
+        "d INT) COMMENT \"e\\\"f\"");
+    assert_in(document_text(&fixture, 0),
+              "\"ddl\":\"CREATE TABLE c (a VARCHAR(9) DEFAULT 'it''s', `\\\"b` ENUM('x','y\\\"z') "
+              "/* \\\"c\\\" */, d INT) COMMENT 'e\\\\\\\"f'\",");
+    assert_in(document_text(&fixture, 0), "\"defaultValueExpression\":\"it''s\"");
+    assert_in(document_text(&fixture, 0), "\"enumValues\":[\"'x'\",\"'y\\\"z'\"]");
+    assert_left(&fixture, "ALTER EVENT e COMMENT \"x\"", 1, 1);
+    assert_in(document_text(&fixture, 0), "\"ddl\":\"ALTER EVENT e COMMENT \\\"x\\\"\"");
+    fixture.publisher.flavor = TR_FLAVOR_MARIADB;
+    run(&fixture, "ALTER TABLE c COMMENT \"x\"");
+    assert_in(document_text(&fixture, 0), "\"ddl\":\"ALTER TABLE c COMMENT \\\"x\\\"\"");
+    close_fixture(&fixture);
+}
+
 static void last_record_of_a_snapshot_is_marked(void **state)
 {
     struct fixture fixture;
@@ -476,6 +498,7 @@ int main(void)
         cmocka_unit_test(statement_of_unknown_effect_leaves_its_raw_text),
         cmocka_unit_test(schemas_of_key_and_value_are_each_for_itself),
         cmocka_unit_test(wide_characters_are_escaped_in_records_alone),
+        cmocka_unit_test(double_quoted_strings_become_single_quoted_ones_for_mysql),
         cmocka_unit_test(last_record_of_a_snapshot_is_marked),
         cmocka_unit_test(envelope_time_can_be_the_sources),
         cmocka_unit_test(comments_are_printed_where_they_are_wanted),
