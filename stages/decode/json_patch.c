@@ -6,24 +6,8 @@
 
 #include "engine/cover.h"
 #include "stages/decode/json_binary.h"
+#include "stages/decode/json_parts.h"
 
-/* Source: mysql-binlog.md §4.5. */
-#define SMALL_OBJECT 0
-#define LARGE_OBJECT 1
-#define SMALL_ARRAY 2
-#define LARGE_ARRAY 3
-#define LITERAL 4
-#define INT16 5
-#define UINT16 6
-#define INT32 7
-#define UINT32 8
-#define INT64 9
-#define UINT64 10
-#define DOUBLE 11
-#define STRING 12
-#define OPAQUE 15
-
-#define LARGE_WIDTH 4u
 #define KEY_ENTRY_BYTES 6u   /* of an object in the large format */
 #define VALUE_ENTRY_BYTES 5u /* likewise */
 #define KEY_BYTES_MAX 65535u
@@ -37,25 +21,11 @@ static const char too_large[] =
 
 enum operation { REPLACE = 0, INSERT = 1, REMOVE = 2 };
 
-/* A value: its type, and its bytes without the type. */
-struct value {
-    uint8_t type;
-    struct tr_span bytes;
-};
-
-struct container {
-    const uint8_t *base;
-    uint32_t bytes;
-    uint32_t count;
-    uint32_t width;
-    bool is_object;
-};
-
 /* One difference; `path` is what is left of it. */
 struct change {
     enum operation operation;
     struct tr_cursor path;
-    struct value value;
+    struct tr_json_value value;
 };
 
 /* A step of a path: a member's name, or an element's number. */
@@ -77,122 +47,6 @@ static bool fail(struct writer *writer, const char *reason)
 {
     writer->reason = reason;
     return false;
-}
-
-static bool is_container(uint8_t type)
-{
-    return type <= LARGE_ARRAY;
-}
-
-static bool is_inlined(uint8_t type, uint32_t width)
-{
-    return type == LITERAL || type == INT16 || type == UINT16 ||
-           (width == LARGE_WIDTH && (type == INT32 || type == UINT32));
-}
-
-/* The length in front of a string's bytes is part of them. */
-static bool take_sized(struct tr_cursor *cursor)
-{
-    uint64_t bytes = 0;
-    uint32_t shift = 0;
-    uint8_t part;
-
-    do {
-        part = tr_cursor_u8(cursor);
-        bytes |= (uint64_t)(part & 127) << shift;
-        shift += 7;
-    } while ((part & 128) != 0 && shift < 35);
-    if (bytes > tr_cursor_remaining(cursor)) {
-        return false;
-    }
-    (void)tr_cursor_take(cursor, (size_t)bytes);
-    return !cursor->failed;
-}
-
-/* Cuts `value` to the bytes that its type says; false when there are not as many. */
-static bool measure(struct value *value)
-{
-    static const uint8_t fixed[] = {[LITERAL] = 1, [INT16] = 2, [UINT16] = 2, [INT32] = 4,
-                                    [UINT32] = 4,  [INT64] = 8, [UINT64] = 8, [DOUBLE] = 8};
-    struct tr_cursor cursor = tr_cursor_of(value->bytes);
-    bool is_whole = false;
-
-    if (is_container(value->type)) {
-        const uint32_t width = value->type == LARGE_OBJECT || value->type == LARGE_ARRAY ? 4 : 2;
-        (void)tr_cursor_take(&cursor, width);
-        const uint8_t *size = tr_cursor_take(&cursor, width);
-        if (size == NULL) {
-            return false;
-        }
-        const uint64_t bytes = tr_load_uint_le(size, width);
-        if (bytes < 2 * width || bytes > value->bytes.bytes) {
-            return false;
-        }
-        value->bytes.bytes = (size_t)bytes;
-        return true;
-    }
-    if (value->type < sizeof(fixed)) {
-        is_whole = tr_cursor_take(&cursor, fixed[value->type]) != NULL;
-    } else if (value->type == STRING) {
-        is_whole = take_sized(&cursor);
-    } else if (value->type == OPAQUE) {
-        (void)tr_cursor_u8(&cursor);
-        is_whole = take_sized(&cursor);
-    }
-    value->bytes.bytes = is_whole ? (size_t)(cursor.at - value->bytes.data) : 0;
-    return is_whole;
-}
-
-static bool open_container(struct container *container, const struct value *value)
-{
-    const uint32_t width = value->type == LARGE_OBJECT || value->type == LARGE_ARRAY ? 4 : 2;
-
-    if (!is_container(value->type) || value->bytes.bytes < 2 * width) {
-        return false;
-    }
-    *container = (struct container){
-        .base = value->bytes.data,
-        .bytes = (uint32_t)tr_load_uint_le(value->bytes.data + width, width),
-        .count = (uint32_t)tr_load_uint_le(value->bytes.data, width),
-        .width = width,
-        .is_object = value->type <= LARGE_OBJECT,
-    };
-    const uint64_t entry_bytes = (container->is_object ? width + 2u : 0u) + 1u + width;
-    return container->bytes <= value->bytes.bytes && container->bytes >= 2 * width &&
-           container->count * entry_bytes <= container->bytes - 2 * width;
-}
-
-static bool key_of(const struct container *container, uint32_t index, struct tr_span *key)
-{
-    const uint8_t *entry =
-        container->base + 2 * container->width + (size_t)index * (container->width + 2);
-    const uint64_t at = tr_load_uint_le(entry, container->width);
-    const uint32_t bytes = tr_load_u16(entry + container->width);
-
-    if (at > container->bytes || bytes > container->bytes - at) {
-        return false;
-    }
-    *key = tr_span_of(container->base + at, bytes);
-    return true;
-}
-
-static bool value_of(const struct container *container, uint32_t index, struct value *value)
-{
-    const uint32_t width = container->width;
-    const size_t keys_bytes = container->is_object ? (size_t)container->count * (width + 2) : 0;
-    const uint8_t *entry = container->base + 2 * width + keys_bytes + (size_t)index * (width + 1);
-
-    value->type = entry[0];
-    if (is_inlined(value->type, width)) {
-        value->bytes = tr_span_of(entry + 1, width);
-    } else {
-        const uint64_t at = tr_load_uint_le(entry + 1, width);
-        if (at > container->bytes) {
-            return false;
-        }
-        value->bytes = tr_span_of(container->base + at, container->bytes - (size_t)at);
-    }
-    return measure(value);
 }
 
 /* --- paths: $.name."any name"[3] ---------------------------------------------------------------*/
@@ -293,14 +147,14 @@ static bool take_leg(struct writer *writer, struct tr_cursor *path, struct leg *
 }
 
 /* The member's place, or where it would be: keys lie sorted by length, then by bytes. */
-static bool find_member(const struct container *container, const struct leg *leg, uint32_t *index,
-                        bool *is_there)
+static bool find_member(const struct tr_json_container *container, const struct leg *leg,
+                        uint32_t *index, bool *is_there)
 {
     struct tr_span key;
 
     *is_there = false;
     for (*index = 0; *index < container->count; (*index)++) {
-        if (!key_of(container, *index, &key)) {
+        if (!tr_json_key_of(container, *index, &key)) {
             return false;
         }
         if (key.bytes < leg->key_bytes) {
@@ -339,12 +193,12 @@ static void store_u32(uint8_t *at, uint64_t number)
     memcpy(at, &value, sizeof(value));
 }
 
-static bool put_changed(struct writer *writer, const struct value *value, struct change *change,
-                        uint8_t *type);
+static bool put_changed(struct writer *writer, const struct tr_json_value *value,
+                        struct change *change, uint8_t *type);
 
 /* A container that is written anew: which of the source's values is left out, changed or new. */
 struct rebuild {
-    struct container source;
+    struct tr_json_container source;
     struct leg leg;
     struct change *change;
     uint32_t at;      /* place of the change, in the source */
@@ -353,14 +207,14 @@ struct rebuild {
 
 /* Writes a value and its entry; a changed one is gone into. */
 static bool put_entry(struct writer *writer, uint8_t *base, uint8_t *entry,
-                      const struct value *value, struct change *inner)
+                      const struct tr_json_value *value, struct change *inner)
 {
     entry[0] = value->type;
-    if (inner == NULL && is_inlined(value->type, LARGE_WIDTH)) {
-        uint8_t inlined[LARGE_WIDTH] = {0};
+    if (inner == NULL && tr_json_is_inlined(value->type, TR_JSON_LARGE_WIDTH)) {
+        uint8_t inlined[TR_JSON_LARGE_WIDTH] = {0};
         memcpy(inlined, value->bytes.data,
-               value->bytes.bytes < LARGE_WIDTH ? value->bytes.bytes : LARGE_WIDTH);
-        memcpy(entry + 1, inlined, LARGE_WIDTH);
+               value->bytes.bytes < TR_JSON_LARGE_WIDTH ? value->bytes.bytes : TR_JSON_LARGE_WIDTH);
+        memcpy(entry + 1, inlined, TR_JSON_LARGE_WIDTH);
         return true;
     }
     store_u32(entry + 1, (uint64_t)(writer->at - base));
@@ -380,14 +234,14 @@ static bool put_keys(struct writer *writer, const struct rebuild *rebuild, uint8
             key = tr_span_of(rebuild->leg.key, rebuild->leg.key_bytes);
         } else {
             from += is_remove && from == rebuild->at;
-            if (!key_of(&rebuild->source, from++, &key)) {
+            if (!tr_json_key_of(&rebuild->source, from++, &key)) {
                 return fail(writer, damaged);
             }
         }
-        uint8_t *entry = base + 2 * LARGE_WIDTH + (size_t)to * KEY_ENTRY_BYTES;
+        uint8_t *entry = base + 2 * TR_JSON_LARGE_WIDTH + (size_t)to * KEY_ENTRY_BYTES;
         const uint16_t key_bytes = (uint16_t)key.bytes;
         store_u32(entry, (uint64_t)(writer->at - base));
-        memcpy(entry + LARGE_WIDTH, &key_bytes, sizeof(key_bytes));
+        memcpy(entry + TR_JSON_LARGE_WIDTH, &key_bytes, sizeof(key_bytes));
         if (!put_bytes(writer, key)) {
             return false;
         }
@@ -402,10 +256,10 @@ static bool put_container(struct writer *writer, const struct rebuild *rebuild)
     const bool is_object = rebuild->source.is_object;
     const uint32_t count = rebuild->source.count + is_insert - is_remove;
     const uint64_t head_bytes =
-        2 * LARGE_WIDTH +
+        2 * TR_JSON_LARGE_WIDTH +
         (uint64_t)count * (VALUE_ENTRY_BYTES + (is_object ? KEY_ENTRY_BYTES : 0u));
     uint8_t *const base = writer->at;
-    struct value value;
+    struct tr_json_value value;
 
     if (head_bytes > (size_t)(writer->end - writer->at)) {
         return fail(writer, too_large);
@@ -422,7 +276,7 @@ static bool put_container(struct writer *writer, const struct rebuild *rebuild)
         } else {
             from += is_remove && from == rebuild->at;
             const bool is_changed = !is_insert && !is_remove && from == rebuild->at;
-            if (!value_of(&rebuild->source, from++, &value)) {
+            if (!tr_json_value_of(&rebuild->source, from++, &value)) {
                 return fail(writer, damaged);
             }
             if (is_changed && rebuild->is_last_leg) {
@@ -436,19 +290,19 @@ static bool put_container(struct writer *writer, const struct rebuild *rebuild)
         }
     }
     store_u32(base, count);
-    store_u32(base + LARGE_WIDTH, (uint64_t)(writer->at - base));
+    store_u32(base + TR_JSON_LARGE_WIDTH, (uint64_t)(writer->at - base));
     return true;
 }
 
 /* Writes `value` with the change at the rest of its path; `*type` becomes the new value's. */
-static bool put_changed(struct writer *writer, const struct value *value, struct change *change,
-                        uint8_t *type)
+static bool put_changed(struct writer *writer, const struct tr_json_value *value,
+                        struct change *change, uint8_t *type)
 {
     struct rebuild rebuild = {.change = change};
     bool is_there;
 
-    if (!open_container(&rebuild.source, value)) {
-        return fail(writer, is_container(value->type) ? damaged : no_such_place);
+    if (!tr_json_open_container(&rebuild.source, value)) {
+        return fail(writer, tr_json_is_container(value->type) ? damaged : no_such_place);
     }
     if (++writer->depth > TR_JSON_BINARY_DEPTH_MAX) {
         return fail(writer, damaged);
@@ -473,7 +327,7 @@ static bool put_changed(struct writer *writer, const struct value *value, struct
     if (is_insert ? is_there && rebuild.leg.is_member : !is_there) {
         return fail(writer, no_such_place);
     }
-    *type = rebuild.source.is_object ? LARGE_OBJECT : LARGE_ARRAY;
+    *type = rebuild.source.is_object ? TR_JSON_BINARY_LARGE_OBJECT : TR_JSON_BINARY_LARGE_ARRAY;
     return put_container(writer, &rebuild);
 }
 
@@ -500,7 +354,7 @@ static bool take_change(struct tr_cursor *diffs, struct change *change)
     }
     change->value.type = tr_cursor_u8(diffs);
     change->value.bytes = tr_cursor_span(diffs, (size_t)value_bytes - 1);
-    return measure(&change->value);
+    return tr_json_measure(&change->value);
 }
 
 const char *tr_json_patch(struct tr_span document, struct tr_span diffs, uint8_t *scratch,
@@ -517,8 +371,8 @@ const char *tr_json_patch(struct tr_span document, struct tr_span diffs, uint8_t
             return damaged;
         }
         struct writer writer = {.at = half, .end = half + half_bytes};
-        const struct value whole = {result->data[0],
-                                    tr_span_of(result->data + 1, result->bytes - 1)};
+        const struct tr_json_value whole = {result->data[0],
+                                            tr_span_of(result->data + 1, result->bytes - 1)};
         if (half_bytes == 0) {
             return too_large;
         }
