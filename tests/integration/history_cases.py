@@ -342,6 +342,54 @@ class HistoryCases:
         self.assertEqual([{"id": 1, "a": "one"}, {"id": 2, "a": "two"}, {"id": 3, "a": "three", "b": 3}],
                          self.values("t"))
 
+    # ---- statements that nobody can follow --------------------------------------------------------
+
+    def make_untold(self):
+        """A statement whose effect cannot be told: the table that it copies was never read."""
+        self.server.sql("CREATE TABLE shop.t (id INT PRIMARY KEY, a INT); DROP DATABASE IF EXISTS hidden; CREATE DATABASE hidden;"
+                        "CREATE TABLE hidden.y (id INT PRIMARY KEY, z INT)")
+        return {"debezium.source.database.include.list": "shop",
+                HISTORY + ".store.only.captured.databases.ddl": "true"}
+
+    def test_statement_that_cannot_be_followed_stops_the_engine(self):
+        more = self.make_untold()
+        engine = self.engine(**more).start()
+        self.server.sql("INSERT INTO t VALUES (1, 10); CREATE TABLE untold LIKE hidden.y; INSERT INTO t VALUES (2, 20)", "shop")
+        self.assertEqual(EXIT["unsupported"], engine.process.wait(30), engine.output[-3000:])
+        self.assertEqual(1, len(engine.error_lines()), engine.output[-3000:])
+        for word in ("shop.untold", "tailrace.ddl.on.error=skip"):
+            self.assertIn(word, engine.error_lines()[0])
+        self.assertEqual([{"id": 1, "a": 10}], self.values("t"))
+        self.refuses_to_start(engine, EXIT["unsupported"], "shop.untold")  # nothing was passed over
+        engine.properties["tailrace.ddl.on.error"] = "skip"
+        engine.start()
+        self.settle(engine)
+        self.assertEqual([{"id": 1, "a": 10}, {"id": 2, "a": 20}], self.values("t"))
+        self.assertIn("sequencer.statement_not_understood", engine.output)
+        self.server.sql("INSERT INTO untold VALUES (1, 1)", "shop")  # nobody knows its columns: never silent
+        self.assertEqual(EXIT["schema"], engine.process.wait(30), engine.output[-3000:])
+        self.assertIn("shop.untold", engine.error_lines()[0])
+
+    def test_statement_on_a_table_that_is_not_captured_is_no_matter(self):
+        more = self.make_untold()
+        engine = self.engine(**more, **{"debezium.source.table.include.list": "shop.t"}).start()
+        self.server.sql("CREATE TABLE untold LIKE hidden.y; INSERT INTO untold VALUES (1, 1); INSERT INTO t VALUES (2, 20)", "shop")
+        self.settle(engine)
+        self.stop_well(engine)
+        self.assertEqual([{"id": 2, "a": 20}], self.values("t"))
+
+    def test_skip_unparseable_ddl_is_debeziums_word_for_it(self):
+        more = self.make_untold()
+        engine = self.engine(**more, **{HISTORY + ".skip.unparseable.ddl": "true"}).start()
+        self.server.sql("CREATE TABLE untold LIKE hidden.y; DROP TABLE untold; INSERT INTO t VALUES (2, 20)", "shop")
+        self.settle(engine)
+        self.stop_well(engine)
+        engine.start()
+        self.server.sql("INSERT INTO t VALUES (3, 30)", "shop")
+        self.settle(engine)
+        self.stop_well(engine)
+        self.assertEqual([{"id": 2, "a": 20}, {"id": 3, "a": 30}], self.values("t"))
+
     # ---- histories that cannot be true -----------------------------------------------------------
 
     def make_history(self):
