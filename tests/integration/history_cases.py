@@ -328,6 +328,26 @@ class HistoryCases:
     def test_ghost_table_is_renamed_over_the_captured_one_with_restarts(self):
         self.online_change_of_one_captured_table(True)
 
+    def test_ghost_table_that_is_not_in_the_history_is_renamed(self):
+        """The ghost table is no captured one, so its statements are not stored; the RENAME makes it one. What a restart
+        before the RENAME has forgotten is an error then."""
+        more = {HISTORY + ".store.only.captured.tables.ddl": "true", "debezium.source.table.include.list": "shop.t"}
+        self.server.sql("CREATE TABLE shop.t (id INT PRIMARY KEY, a VARCHAR(10))")
+        engine = self.engine(**more).start()
+        self.server.sql("""CREATE TABLE _t_gho LIKE t; ALTER TABLE _t_gho ADD COLUMN b INT; RENAME TABLE t TO _t_del, _t_gho TO t;
+            INSERT INTO t VALUES (1, 'one', 1)""", "shop")
+        self.settle(engine)
+        self.stop_well(engine)
+        engine.start()
+        self.server.sql("CREATE TABLE _t_gho LIKE t; ALTER TABLE _t_gho CHANGE b c INT; INSERT INTO t VALUES (2, 'two', 2)", "shop")
+        self.settle(engine)
+        self.stop_well(engine)
+        self.assertEqual([{"id": 1, "a": "one", "b": 1}, {"id": 2, "a": "two", "b": 2}], self.values("t"))
+        engine.start()
+        self.server.sql("DROP TABLE _t_del; RENAME TABLE t TO _t_del, _t_gho TO t; INSERT INTO t VALUES (3, 'three', 3)", "shop")
+        self.assertEqual(EXIT["schema"], engine.process.wait(30), engine.output[-3000:])
+        self.assertIn("shop.t", engine.error_lines()[0])
+
     def test_triggers_fill_the_new_table(self):
         """pt-online-schema-change: triggers, a chunked copy, one RENAME, the old table dropped."""
         self.server.sql("CREATE TABLE shop.t (id INT PRIMARY KEY, a VARCHAR(10))")
