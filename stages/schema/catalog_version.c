@@ -91,14 +91,18 @@ static enum tr_code choose_table(struct tr_catalog *catalog, struct catalog_tabl
     }
     if (has_model) {
         return TR_FAIL(err, differs.code, TR_STOP,
-                       "%.700s: the table was changed after these rows were written, and the log "
-                       "does not describe its "
-                       "columns: " REMEDY_FULL ", and go on behind these rows",
+                       "%.500s: what is known of the table is not what it was when these rows were "
+                       "written (without a schema history: it was changed since; with one: that is "
+                       "not of this log), and the log does not describe its columns: " REMEDY_FULL
+                       ", and delete the stored offset to begin with a snapshot",
                        differs.text);
     }
-    return TR_FAIL(err, TR_ERR_SCHEMA, TR_STOP,
-                   "its columns are not known (it was made after the start) and the log does not "
-                   "describe them: " REMEDY_FULL ", then start again");
+    return TR_FAIL(
+        err, TR_ERR_SCHEMA, TR_STOP,
+        "its columns are not known: the log does not describe them, and neither a "
+        "statement nor the schema history told of it (was it renamed from a table that "
+        "schema.history.internal.store.only.captured.tables.ddl leaves out?): " REMEDY_FULL
+        ", and delete the stored offset to begin with a snapshot");
 }
 
 static enum tr_code keep_map(struct catalog_version *version, struct tr_span map_body,
