@@ -4,12 +4,12 @@
  * actor.
  *
  * State       Live  Ready  Means
- * starting    yes   no     options read, connections being made
+ * starting    yes   no     options read, connections being made, no byte of the log read yet
  * snapshot    yes   no     reading tables
  * streaming   yes   yes    events flow, lag below the limit
  * idle        yes   yes    nothing to do: the source's newest event is delivered
  * behind      yes   yes    events flow, lag above the limit
- * stalled     yes   no     there is work and no progress
+ * stalled     yes   no     there is work and no progress, or the source or the offset store is away for too long
  * blocked     yes   no     reading stopped by a limit (replay bound, pools, a dead stream)
  * standby     yes   no     another instance leads
  * stopping    yes   no     draining
@@ -38,8 +38,9 @@ enum tr_health_state {
 
 /* Written by one thread; a zeroed one says starting. */
 struct tr_health {
-    _Atomic int state;      /* enum tr_health_state */
-    _Atomic int64_t lag_ms; /* behind the source's newest event; negative = not known */
+    _Atomic int state;           /* enum tr_health_state */
+    _Atomic int64_t lag_ms;      /* behind the source's newest event; negative = not known */
+    _Atomic(const char *) cause; /* what keeps it; static text, NULL = nothing */
 };
 
 /* "streaming" and so on: lower case, fixed. */
@@ -51,6 +52,14 @@ static inline void tr_health_set(struct tr_health *health, enum tr_health_state 
     /* Relaxed: the two are shown to people; a moment's disagreement does no harm. */
     atomic_store_explicit(&health->lag_ms, lag_ms, memory_order_relaxed);
     atomic_store_explicit(&health->state, (int)state, memory_order_relaxed);
+}
+
+/* The same with what keeps it: a static text without quotes or backslashes, or NULL. */
+static inline void tr_health_set_cause(struct tr_health *health, enum tr_health_state state,
+                                       int64_t lag_ms, const char *cause)
+{
+    atomic_store_explicit(&health->cause, cause, memory_order_relaxed); /* relaxed: as above */
+    tr_health_set(health, state, lag_ms);
 }
 
 static inline enum tr_health_state tr_health_state_of(const struct tr_health *health)

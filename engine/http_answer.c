@@ -219,16 +219,22 @@ static void put_health(struct tr_http_answer *answer, const struct tr_health *he
     const int64_t lag_ms =
         atomic_load_explicit(&health->lag_ms, memory_order_relaxed); /* for people */
     const char *status = is_up ? "UP" : "DOWN";
+    /* Relaxed: for people. */
+    const char *cause = atomic_load_explicit(&health->cause, memory_order_relaxed);
     char lag[48] = "";
+    char because[160] = "";
     char body[512];
 
     if (lag_ms >= 0) {
         (void)snprintf(lag, sizeof(lag), ",\"lag_ms\":%" PRId64, lag_ms);
     }
+    if (cause != NULL) {
+        (void)snprintf(because, sizeof(because), ",\"cause\":\"%.120s\"", cause);
+    }
     (void)snprintf(body, sizeof(body),
                    "{\"status\":\"%s\",\"checks\":[{\"name\":\"debezium\",\"status\":\"%s\","
-                   "\"data\":{\"state\":\"%s\"%s}}]}",
-                   status, status, tr_health_state_name(state), lag);
+                   "\"data\":{\"state\":\"%s\"%s%s}}]}",
+                   status, status, tr_health_state_name(state), lag, because);
     put_whole(answer, is_up ? 200 : 503, "application/json; charset=UTF-8", body, is_head);
 }
 

@@ -11,6 +11,7 @@
 
 #include "engine/actor.h"
 #include "engine/assert.h"
+#include "engine/health.h"
 #include "engine/metrics_process.h"
 #include "engine/pool.h"
 #include "engine/ring.h"
@@ -20,6 +21,7 @@ enum metric_type { COUNTER, GAUGE, COUNTER_US, COUNTER_NS, GAUGE_MS, GAUGE_US };
 #define NONE TR_METRIC_SCOPE_NONE
 #define ACTOR TR_METRIC_SCOPE_ACTOR
 #define STREAM TR_METRIC_SCOPE_STREAM
+#define CAUSE TR_METRIC_SCOPE_CAUSE
 static const struct {
     const char *name;
     enum metric_type type;
@@ -33,10 +35,12 @@ static const struct {
 #undef NONE
 #undef ACTOR
 #undef STREAM
+#undef CAUSE
 
 /* The sections of an exposition after those of the table. */
 enum {
     SECTION_LATENCY = TR_METRIC_COUNT,
+    SECTION_HEALTH,
     SECTION_RUNNER_LONGEST,
     SECTION_RUNNER_SLOW,
     SECTION_RUNNER_BUSY,
@@ -52,6 +56,7 @@ struct tr_metrics {
     struct tr_metric_block **blocks; /* owns */
     /* Set by one thread at start, while scrapes may already be under way. */
     _Atomic(const struct tr_memory_sum *) memory_sum;
+    _Atomic(const struct tr_health *) health;
     const struct tr_runner *runners[TR_METRICS_RUNNERS_MAX]; /* below runner_count: constant */
     _Atomic uint32_t runner_count;
 };
@@ -137,6 +142,17 @@ struct tr_metric_block *tr_metrics_add_block(struct tr_metrics *metrics, const c
 struct tr_metric_block *tr_metrics_add_stream_block(struct tr_metrics *metrics, const char *stream)
 {
     return add_block(metrics, TR_METRIC_SCOPE_STREAM, stream);
+}
+
+struct tr_metric_block *tr_metrics_add_cause_block(struct tr_metrics *metrics, const char *cause)
+{
+    return add_block(metrics, TR_METRIC_SCOPE_CAUSE, cause);
+}
+
+void tr_metrics_set_health(struct tr_metrics *metrics, const struct tr_health *health)
+{
+    /* Release, pairs with the acquire in put_health_line(). */
+    atomic_store_explicit(&metrics->health, health, memory_order_release);
 }
 
 static struct tr_metric_block *add_block(struct tr_metrics *metrics, enum tr_metric_scope scope,
@@ -298,6 +314,10 @@ static void put_seconds(struct writer *w, uint64_t value, uint64_t unit_per_seco
 
 static void put_value(struct writer *w, enum metric_type type, uint64_t value)
 {
+    if (value >= TR_METRIC_UNKNOWN) {
+        put(w, value == TR_METRIC_INFINITE ? " +Inf\n" : " NaN\n");
+        return;
+    }
     switch (type) {
     case COUNTER:
     case GAUGE:
@@ -315,6 +335,11 @@ static void put_value(struct writer *w, enum metric_type type, uint64_t value)
         return;
     }
 }
+
+static const char *const label_names[] = {[TR_METRIC_SCOPE_NONE] = "",
+                                          [TR_METRIC_SCOPE_ACTOR] = "actor",
+                                          [TR_METRIC_SCOPE_STREAM] = "stream",
+                                          [TR_METRIC_SCOPE_CAUSE] = "cause"};
 
 /* Line 0 is the head (with the sum, for a metric without label); line n + 1 is block n. Returns
  * whether more follow. */
@@ -344,7 +369,7 @@ static bool put_table_line(struct tr_metrics *metrics, uint32_t metric, uint32_t
     const struct tr_metric_block *block = metrics->blocks[line - 1];
     if (block->scope == scope && block->label[0] != '\0') {
         put(w, "%s", name);
-        put_label(w, scope == TR_METRIC_SCOPE_ACTOR ? "actor" : "stream", block->label);
+        put_label(w, label_names[scope], block->label);
         put(w, "}");
         put_value(
             w, type,
@@ -438,6 +463,26 @@ static bool put_runner_line(struct tr_metrics *metrics, uint32_t section, uint32
     return line < count;
 }
 
+/* Line 0 is the head; line n + 1 is state n: 1 for the one that is. */
+static bool put_health_line(struct tr_metrics *metrics, uint32_t line, struct writer *w)
+{
+    /* Acquire, pairs with the release in tr_metrics_set_health(). */
+    const struct tr_health *health = atomic_load_explicit(&metrics->health, memory_order_acquire);
+
+    if (health == NULL) {
+        return false;
+    }
+    if (line == 0) {
+        put_head(w, "tailrace_health_state", "gauge", "1 for the state that /q/health says.");
+        return true;
+    }
+    const enum tr_health_state state = (enum tr_health_state)(line - 1);
+    put(w, "tailrace_health_state");
+    put_label(w, "state", tr_health_state_name(state));
+    put(w, "} %d\n", tr_health_state_of(health) == state ? 1 : 0);
+    return line < TR_HEALTH_STATE_COUNT;
+}
+
 static bool put_memory_line(struct tr_metrics *metrics, uint32_t line, struct writer *w)
 {
     /* Acquire, pairs with the release in tr_metrics_set_memory_sum(). */
@@ -468,6 +513,8 @@ static bool put_section_line(struct tr_metrics *metrics, struct tr_metrics_curso
     switch (cursor->section) {
     case SECTION_LATENCY:
         return put_latency_line(metrics, cursor->line, w);
+    case SECTION_HEALTH:
+        return put_health_line(metrics, cursor->line, w);
     case SECTION_RUNNER_LONGEST:
     case SECTION_RUNNER_SLOW:
     case SECTION_RUNNER_BUSY:

@@ -16,6 +16,7 @@
 
 #include "engine/error.h"
 
+struct tr_health;
 struct tr_memory_sum;
 struct tr_runner;
 
@@ -32,7 +33,17 @@ enum tr_metric {
 #define TR_METRIC_LABEL_BYTES                                                                      \
     160 /* a Kinesis stream name has at most 128 characters, an actor's fewer */
 
-enum tr_metric_scope { TR_METRIC_SCOPE_NONE = 0, TR_METRIC_SCOPE_ACTOR, TR_METRIC_SCOPE_STREAM };
+enum tr_metric_scope {
+    TR_METRIC_SCOPE_NONE = 0,
+    TR_METRIC_SCOPE_ACTOR,
+    TR_METRIC_SCOPE_STREAM,
+    TR_METRIC_SCOPE_CAUSE
+};
+
+/* Values of gauges that no number can tell: printed as NaN and +Inf. A metric without label is a sum over blocks: only
+ * one block may hold such a value, and the others 0. */
+#define TR_METRIC_UNKNOWN (UINT64_MAX - 1)
+#define TR_METRIC_INFINITE UINT64_MAX
 
 struct tr_metric_block {
     enum tr_metric_scope scope;        /* which label `label` is the value of */
@@ -61,6 +72,12 @@ struct tr_metric_block *tr_metrics_add_block(struct tr_metrics *metrics, const c
 
 /* The same for a stream: its block shows the metrics with label STREAM and the latency histogram. */
 struct tr_metric_block *tr_metrics_add_stream_block(struct tr_metrics *metrics, const char *stream);
+
+/* The same for a cause of waiting: its block shows the metrics with label CAUSE. */
+struct tr_metric_block *tr_metrics_add_cause_block(struct tr_metrics *metrics, const char *cause);
+
+/* Shows the state as tailrace_health_state; `health` is borrowed until the last scrape. @thread main */
+void tr_metrics_set_health(struct tr_metrics *metrics, const struct tr_health *health);
 
 /* Shows the terms of `sum` (borrowed; complete, and constant from here on) as tailrace_memory_limit_bytes. @thread main */
 void tr_metrics_set_memory_sum(struct tr_metrics *metrics, const struct tr_memory_sum *sum);

@@ -8,6 +8,7 @@
 #include "engine/app/commands.h"
 #include "engine/app/settings.h"
 #include "engine/app/start.h"
+#include "engine/app/supervise.h"
 #include "engine/assert.h"
 #include "engine/health.h"
 #include "engine/http.h"
@@ -43,9 +44,7 @@ struct run {
     struct tr_idle_source idle; /* initial_only: instead of the log */
     char server[16];            /* MariaDB's server id as text, for the source */
     struct tr_pipeline pipeline;
-    /* What the supervisor last saw, to tell work from standstill. */
-    uint64_t seen_safe_seq;
-    int64_t progress_ns;
+    struct tr_supervise supervise;
 };
 
 static int64_t now_ns(void)
@@ -247,8 +246,11 @@ static enum tr_code start_all(struct run *run, struct tr_error *err)
         tr_reactor_open(&run->main_reactor, engine, SERVICE_FDS, SERVICE_TIMERS, err) != TR_OK ||
         tr_reactor_open(&run->service_reactor, engine, SERVICE_FDS, SERVICE_TIMERS, err) != TR_OK ||
         tr_signals_open(&run->signals, run->main_reactor, run->config->shutdown_timeout_ms, err) !=
-            TR_OK ||
-        start_http(run, err) != TR_OK) {
+            TR_OK) {
+        return err->code;
+    }
+    tr_supervise_init(&run->supervise, run->config, run->metrics, &run->health);
+    if (start_http(run, err) != TR_OK) {
         return err->code;
     }
     run->start.config = run->config;
@@ -259,7 +261,8 @@ static enum tr_code start_all(struct run *run, struct tr_error *err)
     if (tr_start_open_store(&run->start, &run->fault, err) != TR_OK ||
         tr_start_prepare(&run->start, options.shipper_count, err) != TR_OK ||
         tr_start_ensure_streams(&run->start, err) != TR_OK ||
-        start_pipeline(run, &options, err) != TR_OK) {
+        start_pipeline(run, &options, err) != TR_OK ||
+        tr_supervise_start(&run->supervise, &run->start, &run->pipeline, err) != TR_OK) {
         return err->code;
     }
     log_memory(&run->pipeline.memory);
@@ -279,49 +282,12 @@ static uint64_t look(const _Atomic uint64_t *value)
     return atomic_load_explicit(value, memory_order_relaxed);
 }
 
-static enum tr_health_state judge_health(struct run *run, int64_t now, int64_t *lag_ms)
-{
-    const struct tr_progress *progress = &run->pipeline.progress;
-    const uint64_t safe_seq = look(&progress->safe_seq);
-    const bool in_snapshot = run->start.snapshot != NULL &&
-                             look(&tr_snapshot_progress(run->start.snapshot)->ended_ns) == 0;
-    const bool has_work = look(&progress->sequenced_seq) > safe_seq;
-    const int64_t heard_us =
-        atomic_load_explicit(&progress->source_heard_unix_us, memory_order_relaxed);
-    const int64_t done_us =
-        atomic_load_explicit(&progress->sequenced_unix_us, memory_order_relaxed);
-
-    if (safe_seq != run->seen_safe_seq || !has_work) {
-        run->seen_safe_seq = safe_seq;
-        run->progress_ns = now;
-    }
-    *lag_ms = !has_work ? 0
-              : heard_us == 0
-                  ? -1
-                  : (heard_us - done_us) / 1000 + (now - run->progress_ns) / TR_NS_PER_MS;
-    if (atomic_load_explicit(&run->pipeline.paused, memory_order_relaxed)) {
-        return TR_HEALTH_BLOCKED;
-    }
-    if (has_work && now - run->progress_ns > (int64_t)run->config->stalled_ms * TR_NS_PER_MS) {
-        return TR_HEALTH_STALLED;
-    }
-    if (*lag_ms > (int64_t)run->config->behind_ms) {
-        return TR_HEALTH_BEHIND;
-    }
-    if (in_snapshot) {
-        return TR_HEALTH_SNAPSHOT;
-    }
-    return has_work ? TR_HEALTH_STREAMING : TR_HEALTH_IDLE;
-}
-
 /* Until a stop is asked for, or a fault is raised. */
 static void supervise(struct run *run)
 {
     while (!run->signals.stop_asked && tr_fault_seen(&run->fault) == NULL) {
         const int64_t now = now_ns();
-        int64_t lag_ms;
-        const enum tr_health_state state = judge_health(run, now, &lag_ms);
-        tr_health_set(&run->health, state, lag_ms);
+        tr_supervise_step(&run->supervise, now);
         (void)tr_reactor_poll(run->main_reactor, now, SUPERVISE_NS);
     }
 }
@@ -375,7 +341,7 @@ static enum tr_code stop_all(struct run *run, struct tr_error *err)
     const int64_t reserve_ns =
         (int64_t)run->config->shutdown_timeout_ms * TR_NS_PER_MS / 4; /* for the last save */
 
-    tr_health_set(&run->health, TR_HEALTH_STOPPING, -1);
+    tr_health_set_cause(&run->health, TR_HEALTH_STOPPING, -1, NULL);
     tr_pipeline_begin_stop(&run->pipeline);
     const bool drained = drain(run, deadline_ns - reserve_ns);
     const bool saved = save_last(run, deadline_ns);
@@ -403,6 +369,7 @@ static enum tr_code stop_all(struct run *run, struct tr_error *err)
 
 static void close_all(struct run *run)
 {
+    tr_supervise_stop(&run->supervise);
     tr_pipeline_stop(&run->pipeline);
     tr_runner_stop(&run->http_runner);
     tr_runner_join(&run->http_runner);

@@ -268,6 +268,7 @@ static bool take_bucket(struct tr_shipper *shipper, const struct tr_bucket *buck
     const uint32_t slot = hold_bucket(shipper, bucket, group->record_count);
     shipper->queued_now += group->record_count;
     stream->queued_count += group->record_count;
+    tr_metric_add(stream->metrics, TR_METRIC_RECORDS_ROUTED, group->record_count);
     stream->resident_count += group->record_count;
     struct tr_record *record = group->first;
     const struct tr_record *ahead =

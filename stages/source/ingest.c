@@ -13,6 +13,7 @@
 #define STEADY_NS TR_NS_PER_S /* a link that stood so long is reconnected at once when it ends */
 
 static void wake_port(void *self);
+static void set_connected(struct tr_ingest *ingest, bool is_connected);
 static uint32_t collect_returns(struct tr_ingest *ingest);
 static uint32_t take_resume(struct tr_ingest *ingest, int64_t now_ns);
 static uint32_t connect_link(struct tr_ingest *ingest, int64_t now_ns);
@@ -198,6 +199,7 @@ static uint32_t connect_link(struct tr_ingest *ingest, int64_t now_ns)
     ingest->hand_on_due = false;
     ingest->state = TR_INGEST_EVENTS;
     tr_ingest_count(ingest, TR_METRIC_INGEST_CONNECTS, 1);
+    set_connected(ingest, true);
     TR_LOG(
         TR_LOG_INFO, "source.connected", TR_UINT("link_epoch", ingest->link_epoch),
         TR_TEXT("file", ingest->resume->point.file), TR_UINT("pos", ingest->resume->point.pos),
@@ -270,6 +272,7 @@ void tr_ingest_link_failed(struct tr_ingest *ingest, int64_t now_ns)
 {
     ingest->whole_bytes = ingest->state == TR_INGEST_PIECES ? 0 : ingest->whole_bytes;
     tr_ingest_count(ingest, TR_METRIC_INGEST_LINK_LOSSES, 1);
+    set_connected(ingest, false);
     if (ingest->error.remedy == TR_STOP) {
         ingest->has_fault = true;
         tr_ingest_source_ended(ingest);
@@ -361,6 +364,13 @@ void tr_ingest_publish_chunk(struct tr_ingest *ingest, struct tr_chunk *chunk, i
     if (ingest->options.metrics != NULL) {
         tr_metric_set(ingest->options.metrics, TR_METRIC_INGEST_CHUNKS_FREE,
                       ingest->pool.free_count);
+    }
+}
+
+static void set_connected(struct tr_ingest *ingest, bool is_connected)
+{
+    if (ingest->options.metrics != NULL) {
+        tr_metric_set(ingest->options.metrics, TR_METRIC_SOURCE_CONNECTED, is_connected ? 1 : 0);
     }
 }
 
