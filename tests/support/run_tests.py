@@ -5,12 +5,18 @@ import glob
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import tempfile
 import time
 import xml.etree.ElementTree
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(ROOT, "tests/integration"))
+import kinesis  # noqa: E402
+import servers  # noqa: E402
+
 PARTS = ["dev", "sim", "tsan", "clang", "fuzz", "integration", "quickstart"]
 QUICK_PARTS = ["dev", "sim"]
 NAMED_PARTS = ["mutants"]  # only by name, or with --nightly: they take long
@@ -159,12 +165,51 @@ def integration(tally):
 
 
 def quickstart(tally):
-    start = time.monotonic()
-    result = run(["deploy/quickstart", "--check"], timeout=600)
-    if result.returncode != 0:
-        print(result.stdout[-20000:])
-    tally.add("quickstart", "deploy/quickstart shows events and stops", "ok" if result.returncode == 0 else "FAIL",
-              f"{time.monotonic() - start:.0f} s")
+    def shows(what, *options):
+        start = time.monotonic()
+        result = run(["deploy/quickstart", "--check", *options], timeout=600)
+        if result.returncode != 0:
+            print(result.stdout[-20000:])
+        tally.add("quickstart", what, "ok" if result.returncode == 0 else "FAIL", f"{time.monotonic() - start:.0f} s")
+
+    shows("deploy/quickstart shows events and stops")
+    if servers.mysql_is_here():
+        shows("--mysql shows events and stops", "--mysql")
+    else:
+        tally.add("quickstart", "--mysql shows events and stops", "SKIP", "no MySQL root: deploy/install-deps mysql")
+    with tempfile.TemporaryDirectory() as directory:
+        try:
+            other = kinesis.KinesisLocal(directory)
+        except FileNotFoundError as error:
+            tally.add("quickstart", "--endpoint shows only its own events, also the second time", "SKIP", str(error))
+        else:
+            try:
+                for what in ("--endpoint shows events and stops", "--endpoint shows only its own events the second time"):
+                    shows(what, "--endpoint", f"http://127.0.0.1:{other.port}")
+            finally:
+                other.stop()
+    code, left = interrupt_quickstart()
+    tally.add("quickstart", "Ctrl-C stops all it started", "ok" if (code, left) == (130, []) else "FAIL", f"exit code {code}, left {left}")
+
+
+def interrupt_quickstart():
+    """Its exit code after SIGINT to it and its children, as a terminal does it, and which of them still run."""
+    folder = os.path.join(ROOT, "build/quickstart")
+    pids = {}
+    process = subprocess.Popen(["deploy/quickstart"], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                               start_new_session=True)
+    deadline = time.monotonic() + 300
+    while "tailrace" not in pids and process.poll() is None and time.monotonic() < deadline:
+        for path in glob.glob(folder + "/*.pid"):
+            try:
+                with open(path, encoding="ascii") as text:
+                    pids[os.path.basename(path)[:-4]] = int(text.read())
+            except (OSError, ValueError):  # not written yet, or deleted
+                pass
+        time.sleep(0.01)
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGINT)
+    return process.wait(120), [name for name, pid in pids.items() if servers.Server(name, "", 0, pid=pid).is_alive()]
 
 
 def main():
