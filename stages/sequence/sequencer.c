@@ -67,6 +67,7 @@ enum tr_code tr_sequencer_init(struct tr_sequencer *sequencer,
 void tr_sequencer_deinit(struct tr_sequencer *sequencer)
 {
     seq_prepared_collect(sequencer, UINT64_MAX);
+    seq_large_query_drop(sequencer);
     tr_gtid_set_close(sequencer->executed);
     tr_gtid_set_close(sequencer->resume_gtids);
     tr_pool_deinit(&sequencer->pool);
@@ -303,6 +304,7 @@ static enum seq_outcome link_down(struct tr_sequencer *sequencer)
     }
     TR_COVER("sequencer.link_down");
     sequencer->piece.use = TR_LARGE_NONE;
+    seq_large_query_drop(sequencer);
     seq_skip_arm_for_link(sequencer);
     tr_catalog_forget_ids(sequencer->options.catalog);
     sequencer->checksum = TR_CHECKSUM_NONE; /* until the next link's FORMAT_DESCRIPTION */

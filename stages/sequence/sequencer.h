@@ -228,6 +228,8 @@ struct tr_sequencer {
     bool tells_timestamps;        /* statements say explicit_defaults_for_timestamp in flags2 */
     uint32_t history_wanted;      /* slots of `history` that a statement waits for; 0 = none */
     struct tr_prepared *prepared; /* owns; newest first */
+    uint8_t *large_query;         /* owns: a statement being gathered from pieces; NULL = none */
+    size_t large_query_bytes;     /* of the whole event, with its trailer */
 };
 
 /*

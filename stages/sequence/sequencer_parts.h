@@ -87,6 +87,17 @@ enum seq_outcome seq_snapshot_statement(struct tr_sequencer *sequencer,
 /* Frees prepared records that no unit after `routed_seq` can hold. */
 void seq_prepared_collect(struct tr_sequencer *sequencer, uint64_t routed_seq);
 
+/* --- sequencer_large.c */
+
+/* A QUERY event larger than a chunk: its first piece, then each piece from `at` bytes of it on.
+ * Statements that change tables are gathered, of others the beginning is looked at. */
+enum seq_outcome seq_large_query_begin(struct tr_sequencer *sequencer,
+                                       const struct seq_event *event);
+enum seq_outcome seq_large_query_piece(struct tr_sequencer *sequencer,
+                                       const struct seq_event *event, uint64_t at);
+/* Gives the half-gathered statement up. */
+void seq_large_query_drop(struct tr_sequencer *sequencer);
+
 /* --- sequencer_snapshot.c */
 
 /* Whether an event is one of the snapshot's, and comes while one is expected. */

@@ -154,6 +154,10 @@ static enum seq_outcome begin_piece(struct tr_sequencer *sequencer, const struct
     if (seq_is_rows(type) || (type == TR_EVENT_SNAPSHOT_ROWS && seq_is_snapshot(sequencer, type))) {
         return begin_rows_piece(sequencer, event, piece);
     }
+    if (type == TR_EVENT_SNAPSHOT_STATEMENT && seq_is_snapshot(sequencer, type)) {
+        piece->use = TR_LARGE_QUERY;
+        return seq_large_query_begin(sequencer, event);
+    }
     piece->use = TR_LARGE_SKIP;
     switch (type) {
     case TR_EVENT_TRANSACTION_PAYLOAD:
@@ -163,7 +167,7 @@ static enum seq_outcome begin_piece(struct tr_sequencer *sequencer, const struct
     case TR_EVENT_QUERY:
     case TR_EVENT_EXECUTE_LOAD_QUERY:
         piece->use = TR_LARGE_QUERY;
-        return seq_query(sequencer, event, true);
+        return seq_large_query_begin(sequencer, event);
     case TR_EVENT_TABLE_MAP:
         return tr_catalog_bind_cut(sequencer->options.catalog, event->body, &sequencer->error) ==
                        TR_OK
@@ -247,7 +251,7 @@ static enum seq_outcome use_piece(struct tr_sequencer *sequencer, const struct s
         return seq_inflate(sequencer, event, content_bytes, chunk->piece == TR_PIECE_FIRST,
                            chunk->piece == TR_PIECE_LAST);
     case TR_LARGE_QUERY:
-        return chunk->piece == TR_PIECE_LAST ? seq_statement_end(sequencer) : SEQ_DONE;
+        return seq_large_query_piece(sequencer, event, piece->done_bytes);
     case TR_LARGE_SKIP:
     case TR_LARGE_NONE:
         break;

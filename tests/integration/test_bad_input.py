@@ -243,14 +243,18 @@ class Source(WithServer):
         self.assertEqual(0, engine.stop())
         self.check_text(engine.run_to_end(), engine.output, SCHEMA, "debezium.source.schema.history.internal")
 
-    def test_statement_too_large_to_be_read_stops_the_engine(self):
-        """A statement larger than a chunk is not read whole: its effect on a captured table is not known."""
+    def test_statement_larger_than_a_chunk_is_read_and_a_huge_one_stops_the_engine(self):
         self.server.sql("SET GLOBAL binlog_row_metadata = MINIMAL")
         self.addCleanup(self.server.sql, "SET GLOBAL binlog_row_metadata = FULL")
         engine = self.engine().start()
-        self.server.sql("INSERT INTO shop.t VALUES (1,1); ALTER TABLE shop.t " + " " * 300000 + "ADD c INT")
+        self.server.sql("INSERT INTO shop.t VALUES (1,1); ALTER TABLE shop.t " + " " * 300000 + "ADD c INT; INSERT INTO shop.t VALUES (2,2,2)")
+        records = self.kinesis.wait_records("p.shop.t", 2, process=engine.process)
+        self.assertEqual({"id": 2, "n": 2, "c": 2}, json.loads(records[1].data)["after"])
+        self.server.sql("SET GLOBAL max_allowed_packet = 67108864")
+        subprocess.run(self.server.client("--max-allowed-packet=64M"), check=True,
+                       input=b"ALTER TABLE shop.t " + b" " * (17 * 1024 * 1024) + b"ADD d INT")
         self.check_end(engine, UNSUPPORTED, "shop.t", "ALTER TABLE", "binlog_row_metadata=FULL")
-        self.assertEqual(1, self.kinesis.count("p.shop.t"))
+        self.assertEqual(2, self.kinesis.count("p.shop.t"))
 
 
 class Sink(WithServer):
