@@ -52,6 +52,9 @@ static bool set_integer(const struct build *build)
     };
     const enum tr_column_type type = build->column->type;
 
+    if (type == TR_COLUMN_TINYINT && tr_plan_tinyint_is_boolean(build->column)) {
+        return build->wire->type == TR_WIRE_TINY && set_op(build, TR_OP_BIT_BOOLEAN, 1);
+    }
     return build->wire->type == forms[type].wire &&
            set_op(build,
                   build->column->is_unsigned ? forms[type].op_unsigned : forms[type].op_signed,

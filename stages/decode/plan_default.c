@@ -119,6 +119,16 @@ static bool parse_bits(struct tr_span literal, uint64_t *bits)
     return *digits != '-' && *end == '\0';
 }
 
+static bool add_boolean(struct tr_plan_text *text, const struct tr_column *column)
+{
+    const struct tr_span value = column->default_text;
+    const bool is_false = tr_span_equals(value, tr_span_of_text("0")) ||
+                          (value.bytes == 5 && (value.data[0] | 0x20) == 'f');
+
+    tr_plan_text_add(text, is_false ? "false" : "true");
+    return true;
+}
+
 static bool add_bits(struct tr_plan_text *text, const struct tr_column *column)
 {
     uint64_t bits;
@@ -234,6 +244,8 @@ bool tr_plan_add_default(struct tr_plan_text *text, const struct tr_column *colu
     }
     switch (column->type) {
     case TR_COLUMN_TINYINT:
+        return tr_plan_tinyint_is_boolean(column) ? add_boolean(text, column)
+                                                  : add_integer(text, column);
     case TR_COLUMN_SMALLINT:
     case TR_COLUMN_MEDIUMINT:
     case TR_COLUMN_INT:

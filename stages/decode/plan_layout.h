@@ -9,6 +9,8 @@
 #ifndef TR_STAGES_DECODE_PLAN_LAYOUT_H
 #define TR_STAGES_DECODE_PLAN_LAYOUT_H
 
+#include <string.h>
+
 #include "stages/decode/packed_decimal.h"
 #include "stages/decode/plan.h"
 #include "stages/decode/plan_text.h"
@@ -140,6 +142,16 @@ const char *tr_plan_fallback(const struct tr_column *column);
 
 /* FLOAT(M,D) and FLOAT(p > 24) are doubles to Debezium (contract §2.2). */
 bool tr_plan_float_is_double(const struct tr_column *column);
+
+/* BOOL and BOOLEAN, where the log has the statement that says so (in SHOW CREATE TABLE it is
+ * TINYINT(1), a number to Debezium). */
+static inline bool tr_plan_tinyint_is_boolean(const struct tr_column *column)
+{
+    const struct tr_span type = column->declared_type;
+
+    return (type.bytes == 4 && memcmp(type.data, "BOOL", 4) == 0) ||
+           (type.bytes == 7 && memcmp(type.data, "BOOLEAN", 7) == 0);
+}
 
 /* BIT(1), and BIT without a length. */
 static inline bool tr_plan_bit_is_boolean(const struct tr_column *column)

@@ -58,8 +58,11 @@ static struct connect_type connect_type_of(const struct tr_column *column)
         [TR_COLUMN_GEOMETRY] = {"struct", "io.debezium.data.geometry.Geometry", "null"},
     };
 
+    static const struct connect_type boolean = {"boolean", NULL, "false"};
+
     switch (column->type) {
     case TR_COLUMN_TINYINT:
+        return tr_plan_tinyint_is_boolean(column) ? boolean : integer_type(column);
     case TR_COLUMN_SMALLINT:
     case TR_COLUMN_MEDIUMINT:
     case TR_COLUMN_INT:
@@ -69,13 +72,17 @@ static struct connect_type connect_type_of(const struct tr_column *column)
         return types[tr_plan_float_is_double(column) ? TR_COLUMN_DOUBLE : TR_COLUMN_FLOAT];
     case TR_COLUMN_BIT:
         return tr_plan_bit_is_boolean(column)
-                   ? (struct connect_type){"boolean", NULL, "false"}
+                   ? boolean
                    : (struct connect_type){"bytes", "io.debezium.data.Bits", "\"\""};
     case TR_COLUMN_DATETIME:
         return (struct connect_type){"int64",
                                      column->scale > 3 ? "io.debezium.time.MicroTimestamp"
                                                        : "io.debezium.time.Timestamp",
                                      "0"};
+    case TR_COLUMN_TEXT: /* MariaDB's JSON */
+        return types[tr_span_equals(column->declared_type, tr_span_of_text("JSON"))
+                         ? TR_COLUMN_JSON
+                         : TR_COLUMN_TEXT];
     default:
         return types[column->type];
     }
