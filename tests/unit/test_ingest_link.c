@@ -143,6 +143,52 @@ static void a_lost_link_resumes_where_the_sequencer_says(void **state)
     ingest_rig_close(&b);
 }
 
+static void a_part_that_is_complete_leads_to_the_next_open_at_once(void **state)
+{
+    (void)state;
+    uint8_t stream[200];
+    const size_t byte_count = ingest_rig_write_event_packet(stream, 1, 60);
+    struct ingest_rig b = {
+        .script = {.links = {{stream, byte_count, TR_OK, TR_STOP, TR_READ_PART_END},
+                             {stream, byte_count, TR_OK, TR_STOP, TR_READ_BUSY}},
+                   .link_count = 2}};
+
+    ingest_rig_open(&b, TR_FRAMING_PACKETS, (struct tr_ingest_options){0});
+    ingest_rig_resume(&b, "binlog.000001");
+    ingest_rig_run_dry(&b);
+    assert_int_equal(b.event_count, 1); /* before the news */
+    assert_int_equal(b.down_count, 1);
+    assert_int_equal(b.down_error.code, TR_OK); /* no loss */
+    assert_int_equal(b.script.close_count, 1);
+    ingest_rig_resume(&b, "binlog.000009");
+    ingest_rig_run_dry(&b); /* the clock stands: no backoff */
+    assert_int_equal(b.script.link_next, 2);
+    assert_string_equal(b.script.resume_files[1], "binlog.000009");
+    assert_int_equal(b.event_count, 2);
+    assert_int_equal(b.down_count, 1);
+    ingest_rig_close(&b);
+}
+
+static void silence_of_a_source_at_work_is_no_dead_link(void **state)
+{
+    (void)state;
+    struct ingest_rig b = {
+        .script = {.links = {{NULL, 0, TR_OK, TR_STOP, TR_READ_BUSY}}, .link_count = 1}};
+
+    ingest_rig_open(&b, TR_FRAMING_PACKETS,
+                    (struct tr_ingest_options){.silence_ns = 15 * TR_NS_PER_S});
+    ingest_rig_resume(&b, "binlog.000001");
+    for (int i = 0; i < 10; i++) {
+        ingest_rig_run_dry(&b);
+        b.now_ns += 100 * TR_NS_PER_S;
+    }
+    assert_int_equal(b.down_count, 0);
+    b.script.links[0].at_end = TR_READ_WOULD_BLOCK;
+    ingest_rig_run_dry(&b);
+    assert_int_equal(b.down_count, 1); /* and the deadline is looked at again */
+    ingest_rig_close(&b);
+}
+
 static void a_reconnect_that_is_refused_stops_the_engine(void **state)
 {
     (void)state;
@@ -329,6 +375,8 @@ int main(void)
         cmocka_unit_test(server_errors_stop_or_reconnect_by_their_family),
         cmocka_unit_test(wrong_sequence_length_or_status_stops_with_a_protocol_error),
         cmocka_unit_test(a_lost_link_resumes_where_the_sequencer_says),
+        cmocka_unit_test(a_part_that_is_complete_leads_to_the_next_open_at_once),
+        cmocka_unit_test(silence_of_a_source_at_work_is_no_dead_link),
         cmocka_unit_test(a_reconnect_that_is_refused_stops_the_engine),
         cmocka_unit_test(the_first_connect_is_tried_only_so_long),
         cmocka_unit_test(silence_beyond_the_deadline_is_a_dead_link),
