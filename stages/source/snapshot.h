@@ -95,7 +95,7 @@ tr_snapshot_each_table(const struct tr_snapshot *snapshot,
  *   MySQL, minimal     FLUSH TABLES WITH READ LOCK for the moment of the cut: exact
  *   .. refused, GTIDs  executed set, then the view: no lock; what is committed between the two is
  *                      delivered twice, in the snapshot and by the log
- *   .. refused, none   LOCK TABLES … READ of the tables whose rows are read, for the moment: exact
+ *   .. refused, none   FLUSH TABLES … WITH READ LOCK or LOCK TABLES, of the tables whose rows are read, for the moment: exact
  *   MySQL, none        with GTIDs as above without a lock; without them refused: rows would be lost
  *   extended           FLUSH TABLES WITH READ LOCK, or LOCK TABLES, kept until all rows are read
  *   no rows            no lock at all

@@ -37,7 +37,8 @@ static const struct session_statement {
 };
 
 static enum tr_code prepare(struct tr_snapshot_cut *cut, struct tr_error *err);
-static enum tr_code prepare_session(const struct tr_query_port *port, struct tr_error *err);
+static enum tr_code prepare_session(const struct tr_snapshot_cut *cut,
+                                    const struct tr_query_port *port, struct tr_error *err);
 static enum tr_code cut_and_verify(struct tr_snapshot_cut *cut,
                                    const struct tr_snapshot_schema *schema, bool *is_same,
                                    char changed[256], struct tr_error *err);
@@ -54,7 +55,9 @@ static enum tr_code take_lock(struct tr_snapshot_cut *cut, const struct tr_snaps
 static enum lock lock_globally(struct tr_snapshot_cut *cut, struct tr_error *err);
 static enum tr_code lock_tables(struct tr_snapshot_cut *cut,
                                 const struct tr_snapshot_schema *schema, struct tr_error *err);
-static enum lock try_lock(struct tr_snapshot_cut *cut, const char *sql, struct tr_error *err);
+static enum lock try_lock(struct tr_snapshot_cut *cut, const char *sql, int tries,
+                          struct tr_error *err);
+static int64_t lock_timeout_s(const struct tr_snapshot_cut *cut);
 static enum tr_code refuse_tables(const struct tr_snapshot_cut *cut, struct tr_error *err);
 static enum tr_code read_position(struct tr_snapshot_cut *cut, struct tr_error *err);
 static enum tr_code read_time(struct tr_snapshot_cut *cut, struct tr_error *err);
@@ -137,24 +140,38 @@ static enum tr_code cut_and_verify(struct tr_snapshot_cut *cut,
 
 static enum tr_code prepare(struct tr_snapshot_cut *cut, struct tr_error *err)
 {
-    enum tr_code code = prepare_session(cut->schema, err);
+    enum tr_code code = prepare_session(cut, cut->schema, err);
 
     /* The statements' texts as Debezium's history shows them, whatever the server's own mode is. */
     if (code == TR_OK) {
         code = run(cut->schema, "SET SESSION sql_mode = '', sql_quote_show_create = ON", err);
     }
     if (code == TR_OK) {
-        code = prepare_session(cut->view, err);
+        code = prepare_session(cut, cut->view, err);
     }
     if (code == TR_OK) {
         code = run(cut->view, "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ", err);
     }
+    if (code == TR_OK && cut->options->facts->flavor == TR_FLAVOR_MARIADB) {
+        /* Only so does MariaDB give back the tables' metadata locks (snapshot_source.h). Who lacks
+         * BINLOG ADMIN keeps them to the end, as Debezium does. */
+        code = run(cut->view, "SET SESSION sql_log_bin = 0", err);
+        code = code == TR_ERR_SOURCE_LINK ? code : TR_OK;
+    }
     return code;
 }
 
-static enum tr_code prepare_session(const struct tr_query_port *port, struct tr_error *err)
+static enum tr_code prepare_session(const struct tr_snapshot_cut *cut,
+                                    const struct tr_query_port *port, struct tr_error *err)
 {
+    char timeout[80];
     enum tr_code code = run(port, "SET NAMES utf8mb4", err);
+
+    (void)snprintf(timeout, sizeof(timeout), "SET SESSION lock_wait_timeout = %" PRId64,
+                   lock_timeout_s(cut));
+    if (code == TR_OK && port != cut->view) { /* rows may wait for the end of an ALTER TABLE */
+        code = run(port, timeout, err);
+    }
 
     for (size_t i = 0;
          code == TR_OK && i < sizeof(session_statements) / sizeof(session_statements[0]); i++) {
@@ -270,7 +287,7 @@ static enum tr_code take_lock(struct tr_snapshot_cut *cut, const struct tr_snaps
 
 static enum lock lock_globally(struct tr_snapshot_cut *cut, struct tr_error *err)
 {
-    const enum lock lock = try_lock(cut, "FLUSH TABLES WITH READ LOCK", err);
+    const enum lock lock = try_lock(cut, "FLUSH TABLES WITH READ LOCK", LOCK_TRIES_MAX, err);
 
     cut->method = "global read lock";
     if (lock == LOCK_REFUSED) {
@@ -284,47 +301,60 @@ static enum lock lock_globally(struct tr_snapshot_cut *cut, struct tr_error *err
 static enum tr_code lock_tables(struct tr_snapshot_cut *cut,
                                 const struct tr_snapshot_schema *schema, struct tr_error *err)
 {
-    struct tr_snapshot_writer writer = {0};
-    char *sql = NULL;
+    /* The first needs RELOAD. LOCK TABLES … READ waits as long as writers relieve one another;
+     * a WRITE lock goes before those who come later, and nobody uses it to write. */
+    static const struct {
+        const char *before;
+        const char *between;
+        const char *after;
+        int tries;
+    } forms[] = {
+        {"FLUSH TABLES ", ", ", " WITH READ LOCK", LOCK_TRIES_MAX},
+        {"LOCK TABLES ", " READ, ", " READ", 1},
+        {"LOCK TABLES ", " WRITE, ", " WRITE", LOCK_TRIES_MAX - 1},
+    };
+    enum lock lock = LOCK_REFUSED;
 
     cut->method = "read locks of the tables";
     if (schema->row_table_count == 0) {
         return TR_OK;
     }
-    for (int pass = 0; pass < 2; pass++) {
-        writer = (struct tr_snapshot_writer){.out = sql, .room_bytes = writer.bytes};
-        tr_snapshot_write_text(&writer, "LOCK TABLES ");
-        for (uint32_t i = 0; i < schema->row_table_count; i++) {
-            tr_snapshot_write_text(&writer, i == 0 ? "" : ", ");
-            tr_snapshot_write_table(&writer, &schema->tables[schema->row_tables[i]]);
-            tr_snapshot_write_text(&writer, " READ");
+    for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]) && lock != LOCK_HELD; i++) {
+        struct tr_snapshot_writer writer = {0};
+        char *sql = NULL;
+        for (int pass = 0; pass < 2; pass++) {
+            writer = (struct tr_snapshot_writer){.out = sql, .room_bytes = writer.bytes};
+            tr_snapshot_write_text(&writer, forms[i].before);
+            for (uint32_t k = 0; k < schema->row_table_count; k++) {
+                tr_snapshot_write_text(&writer, k == 0 ? "" : forms[i].between);
+                tr_snapshot_write_table(&writer, &schema->tables[schema->row_tables[k]]);
+            }
+            tr_snapshot_write_text(&writer, forms[i].after);
+            sql = pass == 0 ? calloc(1, writer.bytes + 1) : sql;
+            if (sql == NULL) {
+                return TR_FAIL(err, TR_ERR_SYSTEM, TR_STOP, "no memory for a lock: add memory");
+            }
         }
-        if (pass == 0) {
-            sql = calloc(1, writer.bytes + 1);
+        lock = try_lock(cut, sql, forms[i].tries, err);
+        free(sql);
+        if (lock == LOCK_FAILED && (i != 1 || err->code != TR_ERR_STATE)) {
+            return err->code;
         }
-        if (sql == NULL) {
-            return TR_FAIL(err, TR_ERR_SYSTEM, TR_STOP, "no memory for LOCK TABLES: add memory");
+        if (lock == LOCK_REFUSED && i > 0) {
+            return refuse_tables(cut, err);
         }
     }
-    const enum lock lock = try_lock(cut, sql, err);
-    free(sql);
-    return lock == LOCK_HELD ? TR_OK : lock == LOCK_FAILED ? err->code : refuse_tables(cut, err);
+    return TR_OK;
 }
 
-/* While a lock is waited for, all writers wait behind it: hence the limit, and a pause before the
- * next try. */
-static enum lock try_lock(struct tr_snapshot_cut *cut, const char *sql, struct tr_error *err)
+/* While a lock is waited for, writers wait behind it: hence the limit, and a pause before the next
+ * try. */
+static enum lock try_lock(struct tr_snapshot_cut *cut, const char *sql, int tries,
+                          struct tr_error *err)
 {
-    char timeout[80];
-    const int64_t timeout_s = (cut->options->lock_timeout_ms + 999) / 1000;
+    enum tr_code code = prepare_session(cut, cut->lock, err);
 
-    (void)snprintf(timeout, sizeof(timeout), "SET SESSION lock_wait_timeout = %" PRId64,
-                   timeout_s > 0 ? timeout_s : 1);
-    enum tr_code code = prepare_session(cut->lock, err);
-    if (code == TR_OK) {
-        code = run(cut->lock, timeout, err);
-    }
-    for (int attempt = 0; code == TR_OK && attempt < LOCK_TRIES_MAX; attempt++) {
+    for (int attempt = 0; code == TR_OK && attempt < tries; attempt++) {
         code = attempt == 0 ? TR_OK : run(cut->lock, "DO SLEEP(1)", err);
         if (code == TR_OK) {
             code = run(cut->lock, sql, err);
@@ -341,7 +371,7 @@ static enum lock try_lock(struct tr_snapshot_cut *cut, const char *sql, struct t
         }
         TR_COVER("snapshot.lock_timeout");
         TR_LOG(TR_LOG_WARN, "snapshot.lock_timeout", TR_INT("attempt", attempt + 1),
-               TR_INT("timeout_s", timeout_s));
+               TR_INT("timeout_s", lock_timeout_s(cut)));
         code = TR_OK;
     }
     if (code == TR_OK) {
@@ -350,9 +380,16 @@ static enum lock try_lock(struct tr_snapshot_cut *cut, const char *sql, struct t
             "no lock for the snapshot's cut in %d x %" PRId64
             " s: a statement runs that long (see SHOW PROCESSLIST); wait for it, or raise "
             "debezium.source.snapshot.lock.timeout.ms",
-            LOCK_TRIES_MAX, timeout_s);
+            tries, lock_timeout_s(cut));
     }
     return LOCK_FAILED;
+}
+
+static int64_t lock_timeout_s(const struct tr_snapshot_cut *cut)
+{
+    const int64_t timeout_s = (cut->options->lock_timeout_ms + 999) / 1000;
+
+    return timeout_s > 0 ? timeout_s : 1;
 }
 
 static enum tr_code refuse_tables(const struct tr_snapshot_cut *cut, struct tr_error *err)

@@ -8,8 +8,8 @@
 #include "engine/cover.h"
 #include "stages/source/query_rows.h"
 
-#define GTID_WAITS_MAX 30 /* of 100 ms each */
-#define POS_FIRST 4       /* after a log file's magic */
+#define GTID_WAITS_MAX 300 /* of 10 ms each */
+#define POS_FIRST 4        /* after a log file's magic */
 
 /* Formats the set of "uuid:7#34:8#35" without the threads behind '#'. */
 static void drop_owners(char *text)
@@ -51,7 +51,7 @@ enum tr_code tr_snapshot_position_executed(struct tr_snapshot_cut *cut, struct t
     }
     for (uint32_t i = 0; code == TR_OK && !has_all && i < GTID_WAITS_MAX; i++) {
         if (i > 0) {
-            code = cut->schema->run(cut->schema->self, "DO SLEEP(0.1)", NULL, NULL, err);
+            code = cut->schema->run(cut->schema->self, "DO SLEEP(0.01)", NULL, NULL, err);
         }
         if (code == TR_OK) {
             code = tr_query_rows_run(&rows, cut->schema, "SELECT @@global.gtid_executed", err);

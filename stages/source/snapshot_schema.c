@@ -8,15 +8,13 @@
 #include <string.h>
 #include <strings.h>
 
-#include "engine/cover.h"
 #include "stages/schema/table.h"
 #include "stages/source/query_rows.h"
 #include "stages/source/snapshot_text.h"
 
 #define NAME_SQL_BYTES (2 * TR_NAME_BYTES_MAX + 3) /* quoted, with its NUL */
-#define SQL_BYTES_MAX (3 * NAME_SQL_BYTES + 256)
 #define ERROR_NO_SUCH_TABLE 1146
-#define ERROR_NO_SUCH_DATABASE 1049
+#define SQL_BYTES_MAX (3 * NAME_SQL_BYTES + 256)
 
 #define SQL_CHARSETS                                                                               \
     "SHOW VARIABLES WHERE Variable_name IN ('character_set_server', 'collation_server')"
@@ -365,14 +363,9 @@ static enum tr_code show_create(const struct tr_snapshot_table *table,
     if (code == TR_OK && sql->bytes > 0) {
         return TR_OK;
     }
-    const uint32_t number = code == TR_OK ? 0 : port->last_server_error(port->self);
-    if (code == TR_OK || number == ERROR_NO_SUCH_TABLE || number == ERROR_NO_SUCH_DATABASE) {
-        TR_COVER("snapshot.table_vanished");
-        return TR_FAIL(err, TR_ERR_STATE, TR_RETRY, "table %.*s.%.*s was dropped meanwhile",
-                       (int)table->database.bytes, (const char *)table->database.data,
-                       (int)table->name.bytes, (const char *)table->name.data);
-    }
-    return tr_snapshot_table_refused(table, options, err);
+    return tr_snapshot_table_failed(
+        table, options, code == TR_OK ? ERROR_NO_SUCH_TABLE : port->last_server_error(port->self),
+        err);
 }
 
 /* Contract §3.5, step 7. */

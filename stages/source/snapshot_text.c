@@ -13,7 +13,10 @@
 #define BLOCK_BYTES ((size_t)64 * 1024)
 #define TEXT_SQL_BYTES (2 * TR_NAME_BYTES_MAX + 3)
 #define SQL_BYTES_MAX (2 * TEXT_SQL_BYTES + 256)
+#define ERROR_NO_SUCH_DATABASE 1049
+#define ERROR_TABLE_ACCESS 1142
 #define ERROR_NO_SUCH_TABLE 1146
+#define ERROR_LOCK_WAIT_TIMEOUT 1205
 
 struct tr_snapshot_block {
     struct tr_snapshot_block *next; /* owns */
@@ -247,8 +250,8 @@ static enum tr_code read_columns(struct tr_snapshot_schema *schema, struct tr_sn
                  " ORDER BY ordinal_position", table);
     enum tr_code code = tr_query_rows_run(&rows, port, sql, err);
     if (code == TR_OK && rows.row_count == 0) {
-        code = TR_FAIL(err, TR_ERR_SOURCE_AUTH, TR_STOP, "none of its columns is visible");
-        code = tr_snapshot_table_refused(table, options, err);
+        (void)TR_FAIL(err, TR_ERR_SOURCE_AUTH, TR_STOP, "none of its columns is visible");
+        code = tr_snapshot_table_failed(table, options, ERROR_TABLE_ACCESS, err);
     }
     if (code == TR_OK && rows.row_count > TR_COLUMNS_MAX) {
         code = TR_FAIL(err, TR_ERR_UNSUPPORTED, TR_STOP, "a table of %u columns: want at most %d",
@@ -308,12 +311,9 @@ static enum tr_code try_select(const struct tr_snapshot_table *table,
     memcpy(sql + table->select_sql.bytes, limit, sizeof(limit));
     const enum tr_code code = port->run(port->self, sql, NULL, NULL, err);
     free(sql);
-    if (code != TR_OK && port->last_server_error(port->self) == ERROR_NO_SUCH_TABLE) {
-        return TR_FAIL(err, TR_ERR_STATE, TR_RETRY, "table %.*s.%.*s was dropped meanwhile",
-                       (int)table->database.bytes, (const char *)table->database.data,
-                       (int)table->name.bytes, (const char *)table->name.data);
-    }
-    return code == TR_OK ? TR_OK : tr_snapshot_table_refused(table, options, err);
+    return code == TR_OK
+               ? TR_OK
+               : tr_snapshot_table_failed(table, options, port->last_server_error(port->self), err);
 }
 
 /* snapshot_event.h: every column, in the table's order, by its bare name. */
@@ -346,15 +346,26 @@ static void format_about(char sql[SQL_BYTES_MAX], const char *question, const ch
     sql[writer.bytes] = '\0';
 }
 
-enum tr_code tr_snapshot_table_refused(const struct tr_snapshot_table *table,
-                                       const struct tr_snapshot_options *options,
-                                       struct tr_error *err)
+enum tr_code tr_snapshot_table_failed(const struct tr_snapshot_table *table,
+                                      const struct tr_snapshot_options *options, uint32_t number,
+                                      struct tr_error *err)
 {
     const int database_bytes = (int)table->database.bytes;
     const int name_bytes = (int)table->name.bytes;
     const char *database = (const char *)table->database.data;
     const char *name = (const char *)table->name.data;
 
+    if (number == ERROR_NO_SUCH_TABLE || number == ERROR_NO_SUCH_DATABASE) {
+        TR_COVER("snapshot.table_vanished");
+        return TR_FAIL(err, TR_ERR_STATE, TR_RETRY, "table %.*s.%.*s was dropped meanwhile",
+                       database_bytes, database, name_bytes, name);
+    }
+    if (number == ERROR_LOCK_WAIT_TIMEOUT) {
+        TR_COVER("snapshot.table_locked");
+        return TR_FAIL(err, TR_ERR_STATE, TR_RETRY,
+                       "table %.*s.%.*s is locked by LOCK TABLES or by an ALTER TABLE that waits",
+                       database_bytes, database, name_bytes, name);
+    }
     if (err->code != TR_ERR_SOURCE_AUTH) {
         return tr_error_prefix(err, "table %.*s.%.*s", database_bytes, database, name_bytes, name);
     }

@@ -45,10 +45,10 @@ TR_NODISCARD enum tr_code tr_snapshot_select_plan(struct tr_snapshot_schema *sch
                                                   const struct tr_snapshot_options *options,
                                                   struct tr_error *err);
 
-/* Adds to an error of a statement on a table: its name and, where a privilege is missing, the
- * GRANT. Returns err->code. */
-enum tr_code tr_snapshot_table_refused(const struct tr_snapshot_table *table,
-                                       const struct tr_snapshot_options *options,
-                                       struct tr_error *err);
+/* What to do about a statement on a table that failed with `err` and the server's `number`: TR_ERR_STATE | TR_RETRY when the table is gone or locked, else its name and, where a
+ * privilege is missing, the GRANT. Sets err and returns its code. */
+enum tr_code tr_snapshot_table_failed(const struct tr_snapshot_table *table,
+                                      const struct tr_snapshot_options *options, uint32_t number,
+                                      struct tr_error *err);
 
 #endif

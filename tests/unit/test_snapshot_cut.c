@@ -194,7 +194,7 @@ static void answer_usual(struct cut *cut)
         {'*', "DO SLEEP", NULL, 0, 0},
         {'V', "ROLLBACK", NULL, 0, 0},
         {'V', "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY", NULL, 0, 0},
-        {'L', "FLUSH TABLES WITH READ LOCK", NULL, 0, 0},
+        {'L', "FLUSH TABLES", NULL, 0, 0},
         {'L', "LOCK TABLES", NULL, 0, 0},
         {'L', "UNLOCK TABLES", NULL, 0, 0},
         {'S', "SHOW VARIABLES",
@@ -289,6 +289,8 @@ static void cut_close(struct cut *cut)
 #define VIEW "V START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY\n"
 #define LOCK "L FLUSH TABLES WITH READ LOCK\n"
 #define LOCK_TABLES "L LOCK TABLES `d`.`b` READ, `d`.`a` READ\n"
+#define FLUSH_TABLES "L FLUSH TABLES `d`.`b`, `d`.`a` WITH READ LOCK\n"
+#define LOCK_FOR_WRITE "L LOCK TABLES `d`.`b` WRITE, `d`.`a` WRITE\n"
 #define UNLOCK "L UNLOCK TABLES\nL (closed)\n"
 #define NO_LOCK "L (closed)\n"
 
@@ -419,10 +421,11 @@ static void the_executed_set_waits_for_what_was_being_committed(void **state)
     answer(cut, (struct answer){'S', "SELECT @@global.gtid_executed", "x\n" UUID ":1-5:7\n", 0, 1});
     answer(cut, (struct answer){'S', "SELECT @@global.gtid_executed", "x\n" UUID ":1-8\n", 0, 0});
     assert_int_equal(cut_make(cut), TR_OK);
-    check(cut, READ STATUS
-          "S SELECT @@global.gtid_owned\nS SELECT @@global.gtid_executed\nS DO SLEEP(0.1)\n"
-          "S SELECT @@global.gtid_executed\nS DO SLEEP(0.1)\nS SELECT @@global.gtid_executed\n" VIEW
-              NO_LOCK READ TIME);
+    check(
+        cut, READ STATUS
+        "S SELECT @@global.gtid_owned\nS SELECT @@global.gtid_executed\nS DO SLEEP(0.01)\n"
+        "S SELECT @@global.gtid_executed\nS DO SLEEP(0.01)\nS SELECT @@global.gtid_executed\n" VIEW
+            NO_LOCK READ TIME);
     assert_int_equal(cut->position.point.pos, 500);
     check_gtids(cut, UUID ":1-8");
     cut_close(cut);
@@ -448,8 +451,34 @@ static void a_refused_lock_without_gtids_leads_to_the_tables_locks(void **state)
     (void)state;
     answer(cut, (struct answer){'L', "FLUSH TABLES", NULL, 1045, 0});
     assert_int_equal(cut_make(cut), TR_OK);
-    check(cut, READ LOCK LOCK_TABLES VIEW STATUS UNLOCK READ TIME);
+    check(cut, READ LOCK FLUSH_TABLES LOCK_TABLES VIEW STATUS UNLOCK READ TIME);
     check_gtids(cut, "");
+    cut_close(cut);
+
+    /* With RELOAD, where only the global lock is refused (RDS). */
+    cut = cut_open(TR_FLAVOR_MYSQL, TR_SNAPSHOT_LOCK_MINIMAL, "OFF");
+    answer(cut, (struct answer){'L', "FLUSH TABLES WITH", NULL, 1045, 0});
+    assert_int_equal(cut_make(cut), TR_OK);
+    check(cut, READ LOCK FLUSH_TABLES VIEW STATUS UNLOCK READ TIME);
+    cut_close(cut);
+
+    /* A read lock that writers never let through. */
+    cut = cut_open(TR_FLAVOR_MYSQL, TR_SNAPSHOT_LOCK_MINIMAL, "OFF");
+    answer(cut, (struct answer){'L', "FLUSH TABLES", NULL, 1045, 0});
+    answer(cut, (struct answer){'L', "LOCK TABLES `d`.`b` READ", NULL, 1205, 0});
+    assert_int_equal(cut_make(cut), TR_OK);
+    check(cut, READ LOCK FLUSH_TABLES LOCK_TABLES LOCK_FOR_WRITE VIEW STATUS UNLOCK READ TIME);
+    cut_close(cut);
+}
+
+static void a_locked_table_is_named_when_it_stays_so(void **state)
+{
+    struct cut *cut = cut_open(TR_FLAVOR_MYSQL, TR_SNAPSHOT_LOCK_MINIMAL, "ON");
+
+    (void)state;
+    answer(cut, (struct answer){'S', "SHOW CREATE TABLE `d`.`b`", NULL, 1205, 0});
+    assert_int_equal(cut_make(cut), TR_ERR_STATE);
+    check_error(cut, TR_ERR_STATE, TR_RETRY, "table d.b is locked");
     cut_close(cut);
 }
 
@@ -541,7 +570,7 @@ static void extended_keeps_its_lock(void **state)
     cut = cut_open(TR_FLAVOR_MYSQL, TR_SNAPSHOT_LOCK_EXTENDED, "ON");
     answer(cut, (struct answer){'L', "FLUSH TABLES", NULL, 1227, 0});
     assert_int_equal(cut_make(cut), TR_OK);
-    check(cut, READ LOCK LOCK_TABLES VIEW STATUS READ TIME);
+    check(cut, READ LOCK FLUSH_TABLES LOCK_TABLES VIEW STATUS READ TIME);
     cut_close(cut);
 
     cut = cut_open(TR_FLAVOR_MARIADB, TR_SNAPSHOT_LOCK_EXTENDED, "");
@@ -696,6 +725,7 @@ int main(void)
         cmocka_unit_test(the_executed_set_waits_for_what_was_being_committed),
         cmocka_unit_test(a_gtid_owned_for_ever_moves_the_position_to_its_files_start),
         cmocka_unit_test(a_refused_lock_without_gtids_leads_to_the_tables_locks),
+        cmocka_unit_test(a_locked_table_is_named_when_it_stays_so),
         cmocka_unit_test(no_lock_at_all_is_refused_with_the_grants),
         cmocka_unit_test(a_lock_that_times_out_is_asked_for_again),
         cmocka_unit_test(mariadb_tells_its_views_position_without_a_lock),
