@@ -511,3 +511,47 @@ class HistoryCases:
         self.settle(engine)
         self.assertEqual([{"id": 1, "b": 10}, {"id": 2, "b": 20}], self.values("t"))
         self.stop_well(engine)
+
+    def test_more_statements_than_wait_for_a_redis_that_is_away(self):
+        """Reading stops when too many wait to be stored, and goes on when they are."""
+        self.server.sql("CREATE TABLE shop.t (id INT PRIMARY KEY, c0 INT)")
+        more = self.use_redis()
+        more["debezium.source.offset.storage"] = None
+        more["debezium.source.offset.storage.file.filename"] = os.path.join(self.workdir, "offsets.dat")
+        engine = self.engine(**more).start()
+        known = len(self.documents())
+        count = 1400  # the ring has 1,024 slots, a batch takes 256 of them out
+        self.redis.pause()
+        try:
+            self.server.sql(";".join(f"ALTER TABLE t CHANGE c{k} c{k + 1} INT" for k in range(count)), "shop")
+            self.server.sql("INSERT INTO t VALUES (1, 10)", "shop")
+            wait_for("failing", lambda: engine.metric("tailrace_history_failing") == 1, process=engine.process)
+        finally:
+            self.redis.resume()
+        self.kinesis.wait_records(f"{PREFIX}.shop.t", 1, process=engine.process)
+        self.settle(engine)
+        self.stop_well(engine)
+        self.assertEqual([{"id": 1, f"c{count}": 10}], self.values("t"))
+        texts = [document["ddl"] for document in self.documents()][known:]
+        self.assertEqual([f"ALTER TABLE t CHANGE c{k} c{k + 1} INT" for k in range(count)], texts)
+        engine.start()
+        self.server.sql("INSERT INTO t VALUES (2, 20)", "shop")
+        self.settle(engine)
+        self.assertEqual({"id": 2, f"c{count}": 20}, self.values("t")[-1])
+        self.stop_well(engine)
+
+    def test_redis_that_forgot_the_history_is_refused(self):
+        self.server.sql("CREATE TABLE shop.t (id INT PRIMARY KEY, a INT)")
+        more = self.use_redis()
+        engine = self.engine(**more).start()
+        self.server.sql("ALTER TABLE t CHANGE a b INT; INSERT INTO t VALUES (1, 10)", "shop")
+        self.settle(engine)
+        self.stop_well(engine)
+        count = len(self.documents())
+        last = self.redis_cli("XREVRANGE", KEY, "+", "-", "COUNT", "1").split()[0]
+        self.redis_cli("XDEL", KEY, last)
+        self.refuses_to_start(engine, EXIT["state"], f"{count - 1} documents", f"{count} were stored", "truncated")
+        self.redis_cli("DEL", KEY)
+        self.refuses_to_start(engine, EXIT["state"], "0 documents")
+        self.redis_cli("SET", KEY, "text")
+        self.refuses_to_start(engine, EXIT["state"], "not a stream", HISTORY + ".redis.key")
