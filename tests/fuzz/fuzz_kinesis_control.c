@@ -25,8 +25,8 @@ static void on_name(void *self, struct tr_span name, const enum tr_stream_status
 
 static void on_tag(void *self, struct tr_span name, struct tr_span value)
 {
-    on_name(self, name);
-    on_name(self, value);
+    on_name(self, name, NULL);
+    on_name(self, value, NULL);
 }
 
 /* The first byte chooses the answer's kind, the rest is the answer. */

@@ -111,8 +111,9 @@ static void take_event(struct probe *probe, struct tr_span event)
     } else if (type == TR_EVENT_SNAPSHOT_STATEMENT) {
         const uint8_t flags = tr_cursor_u8(&cursor);
         const struct tr_span database = tr_cursor_span(&cursor, tr_cursor_u16(&cursor));
-        (void)printf("statement %u <%.*s> ", flags, (int)database.bytes,
-                     (const char *)database.data);
+        (void)printf("statement %u <", flags);
+        print_bytes(database);
+        (void)printf("> ");
         print_bytes(tr_cursor_span(&cursor, tr_cursor_remaining(&cursor)));
         (void)printf("\n");
     } else if (type == TR_EVENT_SNAPSHOT_ROWS) {
