@@ -3,7 +3,7 @@
  * `tailrace check`: what a start would find, asked for one by one, through the same functions that
  * a start uses. Nothing is written anywhere, and no lock is kept.
  *
- *   configuration -> source -> tables -> sink and streams -> state
+ *   configuration -> source -> tables -> sink and streams -> state -> the snapshot's cut, if there would be one
  *
  * Each part reports its findings and goes on; what an earlier part did not get is not asked again.
  * @thread main
@@ -31,6 +31,8 @@ struct tr_check {
 void tr_check_source(struct tr_check *check);
 /* The captured tables: how many, readable, types. Needs the source. */
 void tr_check_tables(struct tr_check *check);
+/* The cut that a start's snapshot would be made by. Needs the tables. */
+void tr_check_snapshot(struct tr_check *check);
 /* Kinesis: credentials, clock, and the streams of the tables. */
 void tr_check_sink(struct tr_check *check);
 /* The store, its lock, and what a start would do with what it holds; retention. */

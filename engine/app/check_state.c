@@ -221,29 +221,84 @@ static void check_retention(struct tr_check *check, uint64_t age_s)
     }
 }
 
+/* What a start with nothing saved, or nothing that it goes on from, would do. */
+static void report_first_start(struct tr_check *check, const char *why)
+{
+    static const char *const does[] = {
+        [TR_CONFIG_SNAPSHOT_INITIAL] = "a snapshot of all captured rows, then the log",
+        [TR_CONFIG_SNAPSHOT_INITIAL_ONLY] =
+            "a snapshot of all captured rows, and nothing behind it",
+        [TR_CONFIG_SNAPSHOT_NO_DATA] = "the log from now on, without the rows that are there",
+        [TR_CONFIG_SNAPSHOT_ALWAYS] = "a snapshot of all captured rows, then the log",
+        [TR_CONFIG_SNAPSHOT_WHEN_NEEDED] = "a snapshot of all captured rows, then the log",
+        [TR_CONFIG_SNAPSHOT_RECOVERY] = "",
+    };
+    tr_check_report_ok(&check->report, "state.resume", "%s: the start begins with %s", why,
+                       does[check->config->snapshot_mode]);
+    tr_check_snapshot(check);
+}
+
+static void check_resume(struct tr_check *check, const struct tr_store_content *content,
+                         uint64_t *age_s)
+{
+    const uint32_t mode = check->config->snapshot_mode;
+    struct tr_start *start = &check->start;
+    struct tr_error err;
+    if (tr_start_resume(start, content, &err) == TR_OK) {
+        report_resume(check);
+        if (check->may_read_log) {
+            check_replay(check, age_s);
+        }
+    } else if (err.code == TR_ERR_SOURCE_GONE && mode == TR_CONFIG_SNAPSHOT_WHEN_NEEDED) {
+        tr_check_report_warn(&check->report, "state.resume", "%s", err.text);
+        report_first_start(check, "snapshot.mode = when_needed");
+    } else {
+        tr_check_report_fail(&check->report, "state.resume", &err);
+    }
+}
+
+/* The decision of tr_start_begin(), with what is stored. */
+static void check_begin(struct tr_check *check, const struct tr_store_content *content,
+                        bool has_history, uint64_t *age_s)
+{
+    const uint32_t mode = check->config->snapshot_mode;
+    const bool is_recovery = mode == TR_CONFIG_SNAPSHOT_RECOVERY;
+    struct tr_start *start = &check->start;
+    struct tr_error err;
+    if (tr_start_read_offset(start, content->offset_value, &err) != TR_OK) {
+        tr_check_report_fail(&check->report, "state.resume", &err);
+    } else if (content->offset_value.bytes == 0 && is_recovery) {
+        (void)TR_FAIL(&err, TR_ERR_STATE, TR_STOP,
+                      "debezium.source.snapshot.mode = recovery: it goes on from a stored offset, "
+                      "and there is none: set initial or no_data");
+        tr_check_report_fail(&check->report, "state.resume", &err);
+    } else if (content->offset_value.bytes == 0) {
+        report_first_start(check, "nothing is saved yet");
+    } else if (start->position.point.snapshot && !is_recovery) {
+        report_first_start(check, "a snapshot was not finished");
+    } else if (mode == TR_CONFIG_SNAPSHOT_ALWAYS) {
+        report_first_start(check, "snapshot.mode = always");
+    } else if (has_history) {
+        check_resume(check, content, age_s);
+    }
+}
+
 void tr_check_state(struct tr_check *check)
 {
     struct tr_store_content content = {0};
-    struct tr_error err;
     uint64_t age_s = 0;
     const bool has_store = check_store(check, &content);
     const bool has_history = check_history(check);
-    if (has_store && content.offset_value.bytes == 0) {
-        tr_check_report_ok(&check->report, "state.resume",
-                           "nothing is saved yet: this would be a first start");
-    } else if (has_store && !check->has_facts) {
-        tr_check_report_warn(&check->report, "state.resume",
-                             "an offset is saved; whether the source still has what is behind it, "
-                             "only the source can tell");
-    } else if (has_store && has_history) {
-        if (tr_start_resume(&check->start, &content, &err) != TR_OK) {
-            tr_check_report_fail(&check->report, "state.resume", &err);
-        } else {
-            report_resume(check);
-            if (check->may_read_log) {
-                check_replay(check, &age_s);
-            }
-        }
+    if (has_store && check->has_facts) {
+        check_begin(check, &content, has_history, &age_s);
+    } else if (has_store) {
+        tr_check_report_warn(&check->report, "state.resume", "%s",
+                             content.offset_value.bytes == 0
+                                 ? "nothing is saved yet: this would be a first start"
+                                 : "an offset is saved; whether the source still has what is "
+                                   "behind it, only the source can tell");
+    } else if (check->config->offset_storage == TR_CONFIG_OFFSET_MEMORY && check->has_facts) {
+        report_first_start(check, "the memory store keeps nothing");
     }
     if (check->has_facts) {
         check_retention(check, age_s);

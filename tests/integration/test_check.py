@@ -173,7 +173,8 @@ class Common:
             self.one(found, "sink.streams", "ok", "1 exist", "2 shards", "1024 KiB")
             self.one(found, "state.store", "ok")
             self.one(found, "state.lock", "ok", "nobody")
-            self.one(found, "state.resume", "ok", "first start")
+            self.one(found, "state.resume", "ok", "nothing is saved yet", "from now on")
+            self.one(found, "snapshot.cut", "ok", "no lock is wanted")
             code, out, _ = command("check", "-c", self.path("check.properties"))
             self.assertEqual(0, code)
             self.assertEqual(len(found.all) + 1, len(out.splitlines()))
@@ -400,6 +401,37 @@ class MariaDb(Common, Case):
         memory = "io.debezium.relational.history.MemorySchemaHistory"
         self.one(self.check(**{history: memory}), "state.history", "warn", "keeps nothing")
 
+    def test_what_a_start_begins_with_is_said(self):
+        mode = "debezium.source.snapshot.mode"
+        for name, wanted in (("initial", "all captured rows, then the log"), ("initial_only", "nothing behind it"),
+                             ("when_needed", "all captured rows, then the log"), ("no_data", "the log from now on")):
+            self.one(self.check(**{mode: name}), "state.resume", "ok", "nothing is saved yet", wanted)
+        self.one(self.check(want=STATE, **{mode: "recovery"}), "state.resume", "fail", "set initial or no_data")
+        self.engine().start().stop()
+        found = self.check(**{mode: "always"})
+        self.one(found, "state.resume", "ok", "always", "all captured rows")
+        self.one(found, "snapshot.cut", "ok")
+        self.assertEqual([], self.check(**{mode: "initial"}).named("snapshot.cut"))  # it goes on
+        memory = {STORAGE: "org.apache.kafka.connect.storage.MemoryOffsetBackingStore"}
+        self.one(self.check(**memory, **{mode: "initial"}), "state.resume", "ok", "memory store", "all captured rows")
+
+    def test_extended_locking_names_the_grant_that_it_lacks(self):
+        more = {"debezium.source.snapshot.mode": "initial", "debezium.source.snapshot.locking.mode": "extended"}
+        self.one(self.check(**more), "snapshot.cut", "ok", "global read lock", "held until")
+        make_user(self.server, grants="SELECT, REPLICATION SLAVE, REPLICATION CLIENT")
+        text = self.one(self.check(want=AUTH, **more), "snapshot.cut", "fail", "GRANT RELOAD ON *.*", "GRANT LOCK TABLES ON `d`.*")
+        self.mend(text)
+        self.one(self.check(**more), "snapshot.cut", "ok", "global read lock")
+        make_user(self.server, grants="SELECT, REPLICATION SLAVE, REPLICATION CLIENT")
+        self.server.sql("SET sql_log_bin=0; GRANT LOCK TABLES ON `other`.* TO tailrace@'%'")
+        self.one(self.check(want=AUTH, **more), "snapshot.cut", "fail")
+        for pattern in ("d", "_", "%"):
+            self.server.sql(f"SET sql_log_bin=0; GRANT LOCK TABLES ON `{pattern}`.* TO tailrace@'%'")
+            self.one(self.check(**more), "snapshot.cut", "ok", "read locks of the captured tables")
+            self.server.sql(f"SET sql_log_bin=0; REVOKE LOCK TABLES ON `{pattern}`.* FROM tailrace@'%'")
+        self.server.sql("SET sql_log_bin=0; GRANT LOCK TABLES ON *.* TO tailrace@'%'")
+        self.one(self.check(**more), "snapshot.cut", "ok", "read locks of the captured tables")
+
     def test_lock_is_shown_with_its_holder_and_left_alone(self):
         redis = servers.start_redis(self.path("redis"), free_port())
         self.addCleanup(redis.stop)
@@ -413,6 +445,12 @@ class MariaDb(Common, Case):
             fcntl.flock(held, fcntl.LOCK_EX)
             self.one(self.check(), "state.lock", "warn", "process 4711")
         self.one(self.check(), "state.lock", "ok")
+
+    def test_snapshot_needs_no_privilege_but_select(self):
+        make_user(self.server, grants="SELECT, REPLICATION SLAVE, BINLOG MONITOR")
+        for locking in ("minimal", "none"):
+            found = self.check(**{"debezium.source.snapshot.mode": "initial", "debezium.source.snapshot.locking.mode": locking})
+            self.one(found, "snapshot.cut", "ok", "exact and without a lock")
 
 
 @unittest.skipUnless(servers.mysql_is_here(), f"no MySQL in {servers.MYSQL_ROOT}, or not root")
@@ -436,6 +474,29 @@ class MySql(Common, Case):
         server = self.open_server("nogtid", ("--gtid-mode=OFF", "--enforce-gtid-consistency=OFF"))
         make_user(server)
         self.one(self.check(server=server), "source.gtid_mode", "warn", "gtid_mode = OFF", "failover")
+        # Without RELOAD and without GTIDs only the tables' locks are left.
+        server.sql("SET sql_log_bin=0; CREATE DATABASE my_shop; CREATE TABLE my_shop.t (id INT PRIMARY KEY)")
+        self.kinesis.call("CreateStream", StreamName="p.my_shop.t", ShardCount=1)
+        mode = {"debezium.source.snapshot.mode": "initial"}
+        self.one(self.check(server=server, **mode), "snapshot.cut", "ok", "global read lock", "for a moment")
+        make_user(server, grants="SELECT, REPLICATION SLAVE, REPLICATION CLIENT")
+        self.one(self.check(want=AUTH, server=server, **mode), "snapshot.cut", "fail", "GRANT LOCK TABLES ON `my_shop`.*", "gtid_mode = ON")
+        server.sql(r"SET sql_log_bin=0; GRANT LOCK TABLES ON `my\_shop`.* TO tailrace@'%'")
+        self.one(self.check(server=server, **mode), "snapshot.cut", "ok", "read locks of the captured tables")
+        none = {**mode, "debezium.source.snapshot.locking.mode": "none"}
+        self.one(self.check(want=CONFIG, server=server, **none), "snapshot.cut", "fail", "set it to minimal", "gtid_mode = ON")
+
+    def test_snapshot_without_reload_goes_by_gtids(self):
+        mode = {"debezium.source.snapshot.mode": "initial"}
+        self.one(self.check(**mode), "snapshot.cut", "ok", "global read lock", "for a moment")
+        make_user(self.server, grants="SELECT, REPLICATION SLAVE, REPLICATION CLIENT")
+        text = self.one(self.check(**mode), "snapshot.cut", "ok", "by GTIDs", "comes twice", "GRANT RELOAD")
+        self.mend(text)
+        self.one(self.check(**mode), "snapshot.cut", "ok", "global read lock")
+        self.server.sql("SET sql_log_bin=0; CREATE ROLE IF NOT EXISTS reader")
+        make_user(self.server, grants="SELECT, REPLICATION SLAVE, REPLICATION CLIENT")
+        self.server.sql("SET sql_log_bin=0; GRANT reader TO tailrace@'%'")
+        self.one(self.check(**mode), "snapshot.cut", "ok", "if a role brings RELOAD")
 
 
 if __name__ == "__main__":
