@@ -1,344 +1,148 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Runs Debezium's golden cases against Tailrace and compares what is streamed, byte for byte.
+"""Runs Debezium's golden cases against Tailrace and compares records, offsets and schema history byte for byte.
 
     run.py [--keep] [CASE...]          all cases of cases/ that a server is there for; the last line is N passed, N failed, N skipped
 
-A case is a folder of cases/: set-up SQL, SQL that is streamed, the properties, and the records that Debezium Server 3.6 sent
-for it (see README.md). Tailrace runs with the case's properties, but for what it does not offer yet (CHANGED, DROPPED below),
-on a server with FULL row metadata, and only the streamed changes (op c, u, d, t and tombstones) are compared, by compare.py's rules:
-all of them, per stream, in order per partition key (between keys Tailrace, like Kinesis itself, promises none). A case that stands in KNOWN.md must
-differ in exactly as many records as are written there.
-
-Lines of stream.sql that begin with "-- @" direct the run: @wait, @session NAME, @errors on|off, @stop, @start, @restart;
-@step is a heading.
+A case is a folder of cases/: set-up SQL, SQL that is streamed, the properties, and the records and state that Debezium Server 3.6
+made of it (see README.md). Tailrace runs with the case's properties, but for what it does not offer yet (case.DROPPED), on a server
+with its own defaults, and everything is compared by compare.py's rules. A case that stands in KNOWN.md must differ in exactly as
+many places as are written there; those that are not run stand there, too. Servers work side by side, one case at a time each.
 """
-import json
+import collections
+import concurrent.futures
 import os
+import queue
 import re
-import subprocess
 import sys
+import threading
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "integration"))
 sys.path.insert(0, HERE)
-import compare  # noqa: E402
 import servers  # noqa: E402
-from engine import Engine, Standin, Trouble, free_port, make_workdir, remove_workdir, wait_delivered  # noqa: E402
+from case import Case, Run, Stopped, all_cases  # noqa: E402
+from engine import Trouble, free_port, make_workdir, remove_workdir  # noqa: E402
 
-CASES = os.path.join(HERE, "cases")
-CHANGED = {
-    "debezium.source.snapshot.mode": "no_data",
-    "debezium.source.include.schema.changes": "false",
-    "tailrace.streams.create": "true",
-    "tailrace.startup.wait.ms": "5000",
-    "quarkus.http.port": "0",
-}
-DROPPED = ("debezium.source.provide.transaction.metadata",)  # its block is taken out of the expected records, too
-GLOBALS = ["binlog_format", "binlog_row_image", "binlog_row_value_options", "binlog_rows_query_log_events",
-           "binlog_transaction_compression", "log_bin_compress", "log_bin_compress_min_len", "character_set_server",
-           "collation_server", "sql_mode", "time_zone", "explicit_defaults_for_timestamp", "gtid_domain_id",
-           "gtid_strict_mode", "innodb_strict_mode"]
-SYSTEM_SCHEMAS = ("mysql", "sys", "information_schema", "performance_schema")
-GTID_LADDER = ["OFF", "OFF_PERMISSIVE", "ON_PERMISSIVE", "ON"]
-
-
-class Stopped(Trouble):
-    """The engine stopped by itself and said why."""
-
-
-class Client:
-    """One connection, held by a command-line client that is fed through a pipe."""
-
-    serial = 0
-
-    def __init__(self, server, tolerant=False):
-        self.tolerant = tolerant
-        # One pipe for both outputs, so that an error stands where it happened.
-        self.process = subprocess.Popen(
-            server.client("--batch", "--unbuffered", "--force", "--skip-column-names", "--binary-mode", "--comments",
-                          "--default-character-set=utf8mb4", "--max-allowed-packet=256M"),
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-
-    def run(self, sql):
-        """Sends statements, waits for their end; the lines they printed."""
-        Client.serial += 1
-        marker = f"end-of-batch-{Client.serial}"
-        lines, errors = [], []
-        self.process.stdin.write(sql.encode() + f"\n;SELECT '{marker}';\n".encode())
-        self.process.stdin.flush()
-        for raw in self.process.stdout:
-            line = raw.decode(errors="replace").rstrip("\n")
-            if line == marker:
-                break
-            if not line.startswith("ERROR "):
-                lines.append(line)
-            elif "Query was empty" not in line and "No query specified" not in line:
-                errors.append(line)
-        else:
-            raise Trouble(f"the client ended: {errors}")
-        if errors and not self.tolerant:
-            raise Trouble("; ".join(errors))
-        return lines
-
-    def close(self):
-        self.process.stdin.close()
-        self.process.stdout.close()
-        self.process.wait(10)
-
-
-def reset(server, variables):
-    """As after a fresh start: no schema, variables at their defaults but `variables`, an empty log."""
-    admin = Client(server, tolerant=True)
-    admin.run("SET SESSION sql_log_bin = 0; SET SESSION foreign_key_checks = 0;")
-    for row in admin.run("XA RECOVER FORMAT='SQL'" if server.kind == "mariadb" else "XA RECOVER CONVERT XID"):
-        fields = row.split("\t")
-        bytes_of_xid = fields[3][2:]
-        cut = int(fields[1]) * 2
-        admin.run(f"XA ROLLBACK {fields[3]}" if server.kind == "mariadb" else
-                  f"XA ROLLBACK 0x{bytes_of_xid[:cut]},0x{bytes_of_xid[cut:] or '00'},{fields[0]}")
-    for name in GLOBALS:
-        admin.run(f"SET GLOBAL {name} = DEFAULT")
-    admin.run("SET GLOBAL binlog_format = 'ROW'; SET GLOBAL binlog_row_metadata = 'FULL'")
-    set_gtid_mode(admin, variables.get("gtid_mode", "ON"))
-    admin.tolerant = False
-    for row in admin.run("SELECT HEX(schema_name) FROM information_schema.schemata"):
-        schema = bytes.fromhex(row).decode()
-        if schema.lower() not in SYSTEM_SCHEMAS and not schema.startswith("#mysql50#."):  # a folder beside the databases
-            admin.run("DROP DATABASE `" + schema.replace("`", "``") + "`")
-    for name, value in variables.items():
-        if name not in ("gtid_mode", "binlog_row_metadata"):
-            admin.run(f"SET GLOBAL {name} = {json.dumps(value)}")
-    admin.run("CREATE USER IF NOT EXISTS golden@'%' IDENTIFIED BY 'golden'; GRANT ALL ON *.* TO golden@'%' WITH GRANT OPTION")
-    if server.kind == "mariadb":
-        admin.run("RESET MASTER; SET GLOBAL gtid_slave_pos = ''")
-    else:
-        admin.run("RESET BINARY LOGS AND GTIDS")
-    admin.close()
-
-
-def set_gtid_mode(admin, wanted):
-    """MySQL's gtid_mode moves one step at a time; MariaDB has none."""
-    rows = admin.run("SELECT @@GLOBAL.gtid_mode")
-    if not rows or rows[0] not in GTID_LADDER:
-        return
-    here, there = GTID_LADDER.index(rows[0]), GTID_LADDER.index(wanted)
-    if wanted == "ON":
-        admin.run("SET GLOBAL enforce_gtid_consistency = ON")
-    while here != there:
-        here += 1 if here < there else -1
-        admin.run(f"SET GLOBAL gtid_mode = {GTID_LADDER[here]}")
-    if wanted == "OFF":
-        admin.run("SET GLOBAL enforce_gtid_consistency = OFF")
-
-
-def read_properties(path):
-    with open(path, encoding="utf-8") as source:
-        pairs = [line.strip().partition("=") for line in source]
-    return {key: value for key, _, value in pairs if key and not key.startswith("#")}
-
-
-def read_case(name):
-    folder = os.path.join(CASES, name)
-    with open(os.path.join(folder, "case.json"), encoding="utf-8") as source:
-        config = json.load(source)
-    texts = {}
-    for file in ("setup.sql", "stream.sql"):
-        with open(os.path.join(folder, file), encoding="utf-8") as source:
-            texts[file] = source.read()
-    return folder, config, texts
-
-
-def streamed_only(data):
-    """What of an expected record this engine sends: None for snapshot and schema records, else its text, transaction null."""
-    if data == "":
-        return data
-    at, names = compare.body_start(data)
-    if at is None or not {"op", "source"} <= names:
-        return None
-    places = {name: (begin, end) for name, begin, end in compare.members(data, at)}
-    begin, end = places["op"]
-    if data[begin:end] not in ('"c"', '"u"', '"d"', '"t"'):
-        return None
-    begin, end = places["transaction"]
-    return data[:begin] + "null" + data[end:]
-
-
-def write_by_key(path, records):
-    """Writes records as compare.py reads them, those of one key together in their order."""
-    with open(path, "w", encoding="utf-8") as target:
-        for record in sorted(records, key=lambda r: (r["stream"], r["partition_key"])):
-            target.write(json.dumps(record) + "\n")
-
-
-def expected_records(folder):
-    path = compare.first_existing(folder, *compare.EXPECTED)
-    with compare.open_text(path) as source:
-        for line in source:
-            record = json.loads(line)
-            data = streamed_only(record["data"])
-            if data is not None:
-                yield dict(record, data=data)
-
-
-class Run:
-    """One case against one server and one stand-in, both private."""
-
-    def __init__(self, name, server, workdir):
-        self.name, self.server = name, server
-        self.folder, self.config, self.texts = read_case(name)
-        self.workdir = os.path.join(workdir, name)
-        os.makedirs(self.workdir)
-        self.sessions = {}
-        # Streams there from the start, but for what is not expected: their creation is paced, and takes its time.
-        self.kinesis = Standin(self.workdir, streams={record["stream"]: 1 for record in expected_records(self.folder)})
-        self.engine = Engine(self.workdir, self.properties())
-
-    def properties(self):
-        values = {"MYSQL_HOST": "127.0.0.1", "MYSQL_PORT": str(self.server.port), "MYSQL_USER": "golden",
-                  "MYSQL_PASSWORD": "golden", "KINESIS_ENDPOINT": self.kinesis.url, "STATE_DIR": self.workdir,
-                  "SERVER_ID": "5400"}
-        properties = read_properties(os.path.join(self.folder, "application.properties"))
-        properties.update(CHANGED)
-        return {key: re.sub(r"\$\{([A-Z_]+)\}", lambda m: values[m[1]], value)
-                for key, value in properties.items() if key not in DROPPED}
-
-    def apply(self, text):
-        session, batch = self.session("main"), []
-
-        def flush():
-            if "".join(batch).strip():
-                session.run("\n".join(batch))
-            batch.clear()
-        for line in text.split("\n"):
-            directive = re.match(r"--\s*@(\w+)\s*(.*?)\s*$", line)
-            if directive is None:
-                batch.append(line)
-                continue
-            flush()
-            word, argument = directive.groups()
-            if word == "session":
-                session = self.session(argument)
-            elif word == "errors":
-                session.tolerant = argument == "on"
-            elif word in ("wait", "stop", "restart", "start"):
-                self.direct(word)
-            elif word != "step":
-                raise Trouble(f"{self.name}: unknown directive {line}")
-        flush()
-
-    def direct(self, word):
-        if word != "start":
-            wait_delivered(self.server, self.engine, self.kinesis)
-        if word in ("stop", "restart") and self.engine.stop() != 0:
-            raise Trouble(f"{self.name}: ended with {self.engine.process.returncode}\n{self.engine.output[-2000:]}")
-        if word in ("start", "restart"):
-            self.engine.start()
-
-    def session(self, name):
-        if name not in self.sessions:
-            self.sessions[name] = Client(self.server)
-        return self.sessions[name]
-
-    def go(self):
-        """Runs it; the report of the comparison."""
-        try:
-            reset(self.server, self.config.get("globals", {}))
-            setup = Client(self.server, tolerant="-- @errors on" in self.texts["setup.sql"])
-            setup.run(self.texts["setup.sql"])
-            setup.close()
-            self.engine.start()
-            self.apply(self.texts["stream.sql"])
-            self.direct("stop")
-            return self.compare()
-        except Trouble as trouble:
-            errors = self.engine.error_lines() if self.engine.process else []
-            if errors:
-                raise Stopped("\n".join(errors)) from None
-            raise trouble
-        finally:
-            self.engine.kill()
-            for session in self.sessions.values():
-                session.close()
-            self.kinesis.stop()
-
-    def compare(self):
-        expected, actual = (os.path.join(self.workdir, f"{side}.jsonl") for side in ("expected", "actual"))
-        write_by_key(expected, expected_records(self.folder))
-        write_by_key(actual, ({"stream": stream, "partition_key": record.key, "data": record.data}
-                              for stream in self.kinesis.report()["streams"] for record in self.kinesis.records(stream)))
-        report, mapping = compare.Report(), compare.Mapping()
-        compare.compare_records(expected, actual, self.config, report, mapping)
-        for problem in mapping.order_problems():
-            report.difference(problem)
-        if report.equal == 0 and report.failed == 0:
-            report.difference("nothing was compared")
-        return report
+MYSQL_SERVERS = 2  # there are three times as many cases of MySQL's
+Outcome = collections.namedtuple("Outcome", "good text")
 
 
 def known_differences():
-    """{case: (differing records, reason)} of KNOWN.md's table; no number: the engine stops by name."""
+    """{case: (differing places, reason)} of KNOWN.md's first table; no number: the engine stops by name."""
     with open(os.path.join(HERE, "KNOWN.md"), encoding="utf-8") as source:
         rows = re.findall(r"^\| `(\w+)` \| (\d+|stops) \| (.*) \|$", source.read(), re.MULTILINE)
     return {case: (None if count == "stops" else int(count), reason) for case, count, reason in rows}
 
 
-def all_cases():
-    return sorted(name for name in os.listdir(CASES) if os.path.exists(os.path.join(CASES, name, "case.json")))
+def cases_not_run():
+    """{case: reason} of KNOWN.md's second table."""
+    with open(os.path.join(HERE, "KNOWN.md"), encoding="utf-8") as source:
+        return dict(re.findall(r"^\| `(\w+)` \| ([^|\n]*) \|$", source.read(), re.MULTILINE))
 
 
-def is_mariadb(name):
-    return read_case(name)[1]["connector"] == "mariadb"
-
-
-def start_server(kind, workdir, port):
-    options = ["--log-bin=binlog", "--binlog-row-metadata=FULL", "--server-id=7"]
+def start_server(kind, workdir, name, options):
+    common = ["--log-bin=binlog", "--server-id=7", *options]
     if kind == "mariadb":
-        options[-1] = "--server-id=1011"  # some cases set others for a session
-        return servers.start_mariadb(os.path.join(workdir, "mariadb"), port, options)
-    return servers.start_mysql(os.path.join(workdir, os.path.basename(workdir) + "-mysql"), port, options)
+        common[1] = "--server-id=1011"  # some cases set others for a session
+        return servers.start_mariadb(os.path.join(workdir, name), free_port(), common)
+    return servers.start_mysql(os.path.join(workdir, f"{os.path.basename(workdir)}-{name}"), free_port(), common)
 
 
-def check_case(name, server, workdir):
-    """(whether all is as it should be, text)."""
-    count, reason = known_differences().get(name, (0, ""))
+def check_case(case, server, workdir):
+    """The outcome of one case: whether all is as it should be, and what is to be said."""
+    count, reason = known_differences().get(case.name, (0, ""))
     try:
-        report = Run(name, server, workdir).go()
+        report = Run(case, server, workdir).go()
     except Stopped as stopped:
-        return count is None, f"stops: {reason or stopped}"
+        return Outcome(count is None, f"stops: {reason or stopped}")
     except Trouble as trouble:
-        return False, f"FAILED: {trouble}"
+        return Outcome(False, f"FAILED: {trouble}")
     if report.failed == count:
-        return True, f"{report.equal} equal" + (f", {count} differ as known: {reason}" if count else "")
+        return Outcome(True, f"{report.equal} equal" + (f", {count} differ as known: {reason}" if count else ""))
     lines = "\n".join("    " + line for line in report.lines)
-    return False, f"{report.failed} differ, {report.equal} equal; KNOWN.md says {count or 'none differs' if count is not None else 'stops'}\n{lines}"
+    known = "stops" if count is None else f"{count or 'none'} differ"
+    return Outcome(False, f"{report.failed} differ, {report.equal} equal; KNOWN.md says: {known}\n{lines}")
+
+
+class Suite:
+    """All chosen cases, run by a thread per server. `outcome(name)` waits for a case's; `close()` for all."""
+
+    def __init__(self, names, report=lambda name, outcome: None):
+        self.workdir = make_workdir("conformance")
+        self.report = report
+        self.outcomes = {name: concurrent.futures.Future() for name in names}
+        self.threads = []
+        groups = {}
+        for name in names:
+            case = Case(name)
+            groups.setdefault((case.kind, case.server_options), []).append(case)
+        for (kind, options), group in groups.items():
+            self.start_group(kind, options, group)
+
+    def start_group(self, kind, options, group):
+        if kind == "mysql" and not servers.mysql_is_here():
+            for case in group:
+                self.finish(case.name, Outcome(None, f"no MySQL in {servers.MYSQL_ROOT}, or not root"))
+            return
+        work = queue.SimpleQueue()
+        for case in group:
+            work.put(case)
+        for number in range(MYSQL_SERVERS if kind == "mysql" and len(group) > 10 else 1):
+            name = f"{kind}{len(self.threads)}"
+            thread = threading.Thread(target=self.run_all, args=(kind, name, options, work))
+            thread.start()
+            self.threads.append(thread)
+
+    def run_all(self, kind, name, options, work):
+        """One server's thread: takes cases until there are none."""
+        try:
+            with start_server(kind, self.workdir, name, options) as server:
+                while True:
+                    try:
+                        case = work.get_nowait()
+                    except queue.Empty:
+                        break
+                    try:
+                        self.finish(case.name, check_case(case, server, self.workdir))
+                    except Exception as error:  # a case must never be waited for in vain
+                        self.finish(case.name, Outcome(False, f"FAILED: {error!r}"))
+            servers.remove(server.datadir)
+        except servers.ServerError as error:
+            while not work.empty():
+                self.finish(work.get().name, Outcome(False, f"FAILED: {error}"))
+
+    def finish(self, name, outcome):
+        self.report(name, outcome)
+        self.outcomes[name].set_result(outcome)
+
+    def outcome(self, name):
+        return self.outcomes[name].result()
+
+    def close(self, keep=False):
+        for thread in self.threads:
+            thread.join()
+        if not keep:
+            remove_workdir(self.workdir)
 
 
 def main(arguments):
     names = [a for a in arguments if a != "--keep"] or all_cases()
-    workdir = make_workdir("conformance")
-    passed = failed = skipped = 0
-    for kind in ("mariadb", "mysql"):
-        chosen = [name for name in names if is_mariadb(name) == (kind == "mariadb")]
-        if not chosen:
-            continue
-        if kind == "mysql" and not servers.mysql_is_here():
-            print(f"SKIP: {len(chosen)} cases of MySQL: no {servers.MYSQL_ROOT}, or not root")
-            skipped += len(chosen)
-            continue
-        with start_server(kind, workdir, free_port()) as server:
-            for name in chosen:
-                good, text = check_case(name, server, workdir)
-                print(f"{'ok  ' if good else 'FAIL'} {name}: {text}", flush=True)
-                passed, failed = passed + good, failed + (not good)
-        if kind == "mysql":
-            servers.remove(server.datadir)
+    tally = collections.Counter()
+
+    def report(name, outcome):
+        word = {True: "ok  ", False: "FAIL", None: "SKIP"}[outcome.good]
+        tally[word] += 1
+        print(f"{word} {name}: {outcome.text}", flush=True)
+    suite = Suite(names, report)
+    suite.close("--keep" in arguments)
     if "--keep" in arguments:
-        print(f"kept: {workdir}")
-    else:
-        remove_workdir(workdir)
-    print(f"{passed} passed, {failed} failed, {skipped} skipped")
-    return 1 if failed else 0
+        print(f"kept: {suite.workdir}")
+    if len(arguments) == 0:
+        for name, reason in cases_not_run().items():
+            report(name, Outcome(None, reason))
+    print(f"{tally['ok  ']} passed, {tally['FAIL']} failed, {tally['SKIP']} skipped")
+    return 1 if tally["FAIL"] else 0
 
 
 if __name__ == "__main__":

@@ -389,7 +389,7 @@ def command(*words, env=None, seconds=60, **options):
     return done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
 
 
-def wait_delivered(server, engine, kinesis, quiet_seconds=0.3):
+def wait_delivered(server, engine, kinesis, quiet_seconds=0.3, seconds=WAIT_SECONDS):
     """Until the server has sent its whole log, the engine has nothing left to do, and no record came for a while."""
     last = [None, 0.0]
 
@@ -405,7 +405,7 @@ def wait_delivered(server, engine, kinesis, quiet_seconds=0.3):
             return False
         last[0] = None  # asked once per quiet time: a client is started for it
         return all_sent()
-    wait_for("all is delivered", is_quiet, process=engine.process)
+    wait_for("all is delivered", is_quiet, seconds, engine.process)
 
 
 def make_user(server, user=USER, password=PASSWORD, grants=GRANTS):
