@@ -184,6 +184,7 @@ void ddl_draft_of(struct ddl_parser *parser, struct ddl_draft *draft, const stru
                                     .parts = parts,
                                     .part_count = own->column_count,
                                     .is_primary = own->is_primary,
-                                    .is_unique = own->is_unique};
+                                    .is_unique = own->is_unique,
+                                    .is_foreign = own->is_foreign};
     }
 }

@@ -5,6 +5,8 @@
 #include "stages/ddl/parse.h"
 
 static void place_columns(struct ddl_parser *parser, struct ddl_draft *draft);
+static struct ddl_column *generated_key(const struct ddl_parser *parser,
+                                        const struct ddl_draft *draft);
 static void resolve_charset(struct ddl_parser *parser, struct ddl_draft *draft);
 static void set_default(const struct ddl_parser *parser, struct ddl_column *column);
 static void default_timestamps(struct ddl_draft *draft, const struct ddl_parser *parser);
@@ -36,6 +38,13 @@ struct tr_table *ddl_draft_finish(struct ddl_parser *parser, struct ddl_draft *d
             ddl_convert_column(parser, draft, column);
         }
     }
+    for (uint32_t i = 0; i < 2; i++) {
+        struct ddl_column *column =
+            draft->period[i].bytes == 0 ? NULL : ddl_draft_find(draft, draft->period[i], false);
+        if (column != NULL) {
+            column->column.is_nullable = false;
+        }
+    }
     for (uint32_t i = 0; i < draft->index_count; i++) { /* a primary key's columns, redefined */
         const struct ddl_index *index = &draft->indexes[i];
         const bool is_old = index->is_primary && !index->is_dropped && !index->is_added;
@@ -65,13 +74,11 @@ static void set_default(const struct ddl_parser *parser, struct ddl_column *colu
         }
         own->updates_now = false; /* MySQL keeps ON UPDATE */
     }
-    /* AUTO_INCREMENT columns take none; on MariaDB an expression, which it does not fold. */
-    const bool is_kept = !own->is_auto_increment || (is_mariadb && from->default_is_expression &&
-                                                     from->default_text.data[0] != '(');
-    own->has_default = from->has_default && is_kept;
+    own->has_default = from->has_default;
     own->default_is_expression = from->default_is_expression;
     own->default_form = from->default_form;
     own->default_text = from->default_text;
+    own->has_default &= ddl_default_is_kept(parser, own);
 }
 
 /* Moves a column to where FIRST, AFTER or nothing puts it. */
@@ -103,9 +110,30 @@ static void place(struct ddl_parser *parser, struct ddl_draft *draft,
 
 static void place_columns(struct ddl_parser *parser, struct ddl_draft *draft)
 {
+    struct ddl_column *own_key = generated_key(parser, draft);
+
     for (uint32_t i = 0; i < draft->placement_count && parser->unknown_at == NULL; i++) {
         place(parser, draft, &draft->placements[i]);
     }
+    if (own_key != NULL) {
+        place(parser, draft, &(struct ddl_placement){.column = own_key, .place = DDL_PLACE_FIRST});
+    }
+}
+
+/* MySQL's generated invisible primary key, which FIRST leaves in the first place, whether the
+ * server makes such keys now or not. */
+static struct ddl_column *generated_key(const struct ddl_parser *parser,
+                                        const struct ddl_draft *draft)
+{
+    struct ddl_column *column = draft->column_count == 0 ? NULL : draft->columns[0];
+
+    if (ddl_model_options(parser->model)->flavor != TR_FLAVOR_MYSQL || column == NULL ||
+        column->is_dropped || column->is_new || !column->column.is_invisible ||
+        !column->column.is_auto_increment ||
+        !ddl_same_name(column->column.name, tr_span_of_text("my_row_id"))) {
+        return NULL;
+    }
+    return column;
 }
 
 static uint32_t position_of(const struct ddl_draft *draft, const struct ddl_column *column)
@@ -247,6 +275,7 @@ static void copy_indexes(struct tr_table *table, const struct ddl_draft *draft,
         to->name = tr_table_text(table, from->name);
         to->is_primary = from->is_primary;
         to->is_unique = from->is_unique;
+        to->is_foreign = from->is_foreign;
         to->columns = tr_table_array(table, from->part_count * sizeof(*to->columns));
         to->column_count = to->columns == NULL ? 0 : from->part_count;
         for (uint32_t k = 0; k < to->column_count; k++) {

@@ -35,11 +35,10 @@ void ddl_draft_resolve_keys(struct ddl_parser *parser, struct ddl_draft *draft)
     }
     for (uint32_t i = 0; i < draft->index_count; i++) {
         struct ddl_index *index = &draft->indexes[i];
-        if (index->is_dropped || !index->is_added) {
-            continue;
-        }
-        if (index->is_foreign && is_covered(draft, index)) {
+        if (!index->is_dropped && index->is_foreign && is_covered(draft, index)) {
             index->is_dropped = true;
+        }
+        if (index->is_dropped || !index->is_added) {
             continue;
         }
         name_index(parser, draft, index);

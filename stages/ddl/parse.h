@@ -118,6 +118,7 @@ struct ddl_draft {
     struct tr_span old_charset; /* of the table before an ALTER */
     bool is_alter;              /* what an ALTER does to all columns is due */
     bool keys_if_not_exists;    /* MariaDB: IF [NOT] EXISTS of a column holds for its keys, too */
+    struct tr_span period[2];   /* MariaDB: columns of PERIOD FOR: NOT NULL */
     bool is_versioned;
     bool overflowed; /* more columns or indexes than a server allows, or memory refused */
 };
@@ -218,6 +219,8 @@ struct tr_span ddl_default_collation(const struct ddl_parser *parser, struct tr_
 /* `charset` and `collation` as written (either may be empty) into both as the server keeps them. */
 void ddl_resolve_charset(const struct ddl_parser *parser, struct tr_span *charset,
                          struct tr_span *collation, struct tr_span context_charset);
+/* Whether an AUTO_INCREMENT column keeps its default; true of others. */
+bool ddl_default_is_kept(const struct ddl_parser *parser, const struct tr_column *column);
 /* information_schema's column_type. */
 void ddl_write_type_text(struct ddl_parser *parser, struct ddl_column *column, const char *base);
 

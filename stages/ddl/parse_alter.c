@@ -128,6 +128,9 @@ static void parse_clause(struct alteration *alter)
         parse_alter_column(alter);
     } else if (ddl_take_word(parser, "CONVERT")) {
         parse_convert(alter);
+    } else if (ddl_take_words(parser, "WITH", "SYSTEM")) { /* VERSIONING */
+        ddl_step(parser);
+        alter->draft->is_versioned = true;
     } else if (!ddl_skip_partition_clause(parser, &alter->moves_rows) &&
                !ddl_parse_table_option(parser, alter->draft) && !ddl_skip_alter_option(parser)) {
         ddl_unknown(parser, "clause of ALTER TABLE");
@@ -446,7 +449,8 @@ static void parse_convert(struct alteration *alter)
     if (ddl_at_word(parser, "COLLATE")) {
         (void)ddl_parse_charset_option(parser, &charset, &collation);
     }
-    if (draft->converts && collation.bytes == 0) { /* once more, of the same character set */
+    if (draft->converts && collation.bytes == 0 && /* once more, of the same character set */
+        ddl_model_options(parser->model)->flavor == TR_FLAVOR_MARIADB) {
         collation = draft->convert_collation;
     }
     draft->converts = true;

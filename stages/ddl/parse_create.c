@@ -6,6 +6,7 @@ static enum tr_code create_like(struct ddl_parser *parser, struct tr_ddl_change 
                                 struct tr_error *err);
 static void parse_definitions(struct ddl_parser *parser, struct ddl_draft *draft);
 static void parse_options(struct ddl_parser *parser, struct ddl_draft *draft);
+static void parse_period(struct ddl_parser *parser, struct ddl_draft *draft);
 static void skip_index_type(struct ddl_parser *parser);
 static bool parse_foreign_key(struct ddl_parser *parser, struct ddl_draft *draft,
                               struct tr_span symbol);
@@ -110,8 +111,8 @@ bool ddl_parse_key(struct ddl_parser *parser, struct ddl_draft *draft)
     bool is_unique = false;
     bool is_primary = false;
 
-    if (ddl_at_word(parser, "PERIOD") && tr_sql_is_word(&next, "FOR")) {
-        ddl_skip_clause(parser);
+    if (ddl_take_words(parser, "PERIOD", "FOR")) {
+        parse_period(parser, draft);
         return true;
     }
     if (ddl_take_word(parser, "CONSTRAINT")) {
@@ -163,6 +164,20 @@ bool ddl_parse_key(struct ddl_parser *parser, struct ddl_draft *draft)
     ddl_parse_key_parts(parser, index);
     ddl_skip_clause(parser);
     return true;
+}
+
+/* p (a, b) */
+static void parse_period(struct ddl_parser *parser, struct ddl_draft *draft)
+{
+    (void)ddl_take_if_exists(parser);
+    while (!ddl_at_end(parser) && !ddl_at_mark(parser, '(')) {
+        ddl_step(parser);
+    }
+    ddl_step(parser);
+    (void)ddl_take_name(parser, &draft->period[0]);
+    (void)ddl_take_mark(parser, ',');
+    (void)ddl_take_name(parser, &draft->period[1]);
+    (void)ddl_take_mark(parser, ')');
 }
 
 /* USING BTREE, TYPE HASH */

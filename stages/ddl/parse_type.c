@@ -95,11 +95,12 @@ static const struct ddl_type_entry entries[] = {
 /* MariaDB under sql_mode ORACLE, or where the words are not taken by it anyway. */
 static const struct ddl_type_entry oracle_entries[] = {
     {"VARCHAR2", "varchar", 12}, {"NUMBER", "decimal", 3}, {"CLOB", "longtext", 12},
-    {"RAW", "varbinary", -3},    {"DATE", "datetime", 93}, {"BLOB", "longblob", 2004},
+    {"RAW", "varbinary", -3},    {"DATE", "datetime", 93},
 };
 
 static const struct ddl_type_entry real_as_float = {"REAL", "float", 7};
 static const struct ddl_type_entry number_alone = {"NUMBER", "double", 8};
+static const struct ddl_type_entry oracle_blob_alone = {"BLOB", "longblob", 2004};
 
 static const struct ddl_type_entry *match(struct ddl_parser *parser);
 static bool match_words(struct ddl_parser *parser, const char *words);
@@ -129,6 +130,10 @@ void ddl_parse_type(struct ddl_parser *parser, struct ddl_column *column)
     }
     if (tr_collation_is(type->words, "NUMBER") && !type->has_length) {
         type->entry = &number_alone;
+    }
+    if ((sql_mode & MODE_ORACLE) != 0 && tr_collation_is(type->words, "BLOB") &&
+        !type->has_length) {
+        type->entry = &oracle_blob_alone;
     }
     if (tr_collation_is(type->words, "SERIAL")) {
         type->words = tr_span_of_text("BIGINT");

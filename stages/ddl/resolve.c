@@ -338,13 +338,25 @@ static void parse_type_text(struct ddl_parser *parser, struct ddl_column *column
     }
 }
 
+/* AUTO_INCREMENT columns have none; on MariaDB an expression, if it is none that it folds. */
+bool ddl_default_is_kept(const struct ddl_parser *parser, const struct tr_column *column)
+{
+    const struct tr_span text = column->default_text;
+    bool is_number = text.bytes > 2 && text.data[0] == '(';
+
+    for (size_t i = 1; i + 1 < text.bytes; i++) {
+        is_number = is_number && text.data[i] >= '0' && text.data[i] <= '9';
+    }
+    return !column->is_auto_increment ||
+           (ddl_model_options(parser->model)->flavor == TR_FLAVOR_MARIADB &&
+            column->default_is_expression && !is_number);
+}
+
 static void resolve_default(struct ddl_parser *parser, struct ddl_column *column)
 {
     struct tr_column *own = &column->column;
 
-    if (own->is_generated || own->is_auto_increment) {
-        own->has_default = false;
-    }
+    own->has_default &= !own->is_generated && ddl_default_is_kept(parser, own);
     if (!own->has_default || own->default_form != TR_LITERAL_HEX) {
         return;
     }

@@ -159,6 +159,7 @@ struct tr_index {
     uint32_t column_count;
     bool is_primary;
     bool is_unique;
+    bool is_foreign; /* made by the server for a foreign key; goes when another index serves */
 };
 
 struct tr_table {
@@ -177,10 +178,10 @@ struct tr_table {
     uint16_t *
         key_columns; /* column indexes in key order (contract §1.7: PRIMARY, else first UNIQUE NOT NULL) */
     bool has_names; /* false: column names are invented (@1, @2…): decode without metadata only */
-    bool is_versioned; /* MariaDB: WITH SYSTEM VERSIONING */
+    bool is_versioned;       /* MariaDB: WITH SYSTEM VERSIONING */
     bool comment_is_altered; /* by an ALTER: Debezium for MariaDB prints it in any case */
-    bool from_log;     /* built from a TABLE_MAP alone: defaults and declared extras are unknown */
-    void *arena;       /* owns everything above */
+    bool from_log; /* built from a TABLE_MAP alone: defaults and declared extras are unknown */
+    void *arena;   /* owns everything above */
 };
 
 /* An empty model with room for `column_count` columns (zeroed). NULL with err when memory is refused or the count is over

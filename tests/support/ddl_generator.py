@@ -194,9 +194,9 @@ class Generator:
         return self.pick(choices[kind])
 
     def set_default(self, kind):
-        """For ALTER COLUMN SET DEFAULT: literals only, MySQL does not keep every expression there."""
+        """For ALTER COLUMN SET DEFAULT."""
         default = self.default(kind) or ["1"]
-        return ["1"] if default[0].startswith(("(", "_")) else default  # MySQL 9.7 can crash on an introducer here
+        return ["1"] if self.is_mysql and default[0].startswith("_") else default  # MySQL 9.7 can crash on it
 
     def column(self, table=None, allow_key=True):
         """(name, parts)"""
@@ -206,8 +206,14 @@ class Generator:
     def definition(self, table=None, allow_key=True):
         if self.chance(0.02):
             return ["SERIAL"]
+        if self.chance(0.02):
+            return [self.pick(["INT", "BIGINT", "SMALLINT"]), "SERIAL", "DEFAULT", "VALUE"]
+        if self.chance(0.02) and self.databases:
+            return ["INT"] + self.pick([[], ["NOT NULL"]]) + self.references()
         parts, kind = self.type(table is None)
         parts = list(parts)
+        if not self.is_mysql and self.chance(0.1) and (kind in ("longtext", "blob") or parts[0].startswith(("VARCHAR(", "VARBINARY"))):
+            parts.insert(1, self.pick(["COMPRESSED", "COMPRESSED=zlib"]))
         attributes = []
         if self.chance(0.08) and kind in ("int", "text", "float", "decimal"):
             source = "1 + 2" if kind != "text" else "concat('x', ',)')"
@@ -241,7 +247,9 @@ class Generator:
         if self.chance(0.05) and kind == "int":
             attributes.append(["CHECK", self.pick(["(1 > 0)", "((1) in (1,2))", "(')' <> '(')"])])
         if self.chance(0.03):
-            attributes.append(["COLUMN_FORMAT" if self.is_mysql else "COLUMN_FORMAT", "DEFAULT"] if self.is_mysql else [])
+            attributes.append(self.pick([["COLUMN_FORMAT", "DEFAULT"], ["COLUMN_FORMAT", "FIXED"], ["STORAGE", "DISK"],
+                                         ["SECONDARY_ENGINE_ATTRIBUTE", "=", "'{\"a\": \"),\"}'"], ["NOT", "SECONDARY"]])
+                              if self.is_mysql else ["WITHOUT", "SYSTEM", "VERSIONING"])
         if self.chance(0.04) and kind in ("text", "longtext"):
             attributes.append(["COLLATE", self.collation(self.pick(CHARSETS))])
         self.rng.shuffle(attributes)
@@ -280,7 +288,20 @@ class Generator:
             return head + [listed] + self.pick([[], [], ["USING BTREE"], ["COMMENT", "'k (x)'"], ["KEY_BLOCK_SIZE=8"]])
         if roll < 0.9:
             return [self.pick(["KEY", "INDEX"])] + ([self.name(self.fresh_name())] if self.chance(0.6) else []) + [listed]
+        if self.chance(0.4) and self.databases:
+            head = self.pick([[], ["CONSTRAINT"], ["CONSTRAINT", name]])
+            exists = ["IF", "NOT", "EXISTS"] if not self.is_mysql and self.chance(0.1) else []
+            own = self.pick([[], [self.name(self.fresh_name())]])
+            column = self.pick(columns)[0]
+            return head + ["FOREIGN", "KEY"] + exists + own + ["(" + self.name(column) + ")"] + self.references()
         return ["CONSTRAINT"] + ([self.name(self.fresh_name())] if self.chance(0.5) else []) + ["CHECK", self.pick(["(1 = 1)", "((2) > (1))"])]
+
+    def references(self):
+        parts = ["REFERENCES", self.table_name((self.pick(self.databases), "parent")), "(" + self.name("id") + ")"]
+        parts += self.pick([[], [], ["MATCH", "SIMPLE"]])
+        for event in self.rng.sample(["DELETE", "UPDATE"], self.pick([0, 1, 2])):
+            parts += ["ON", event] + self.pick([["CASCADE"], ["RESTRICT"], ["NO", "ACTION"], ["SET", "NULL"]])
+        return parts
 
     # --- statements
 
@@ -313,6 +334,11 @@ class Generator:
             options.append(["COMMENT" + self.pick(["=", " "]) + self.string(self.pick(COMMENTS))])
         if self.chance(0.3):
             options.append([self.pick(["ENGINE=InnoDB", "ENGINE InnoDB"])])
+        if self.chance(0.1):
+            options.append(self.pick([["ENGINE_ATTRIBUTE", "=", "'{}'"], ["SECONDARY_ENGINE", "=", "NULL"], ["ENCRYPTION='N'"], ["DATA DIRECTORY", "=", "'/x'"],
+                                      ["AUTOEXTEND_SIZE", "=", "4M"], ["COMPRESSION", "=", "'zlib'"]]
+                                     if self.is_mysql else [["PAGE_COMPRESSED", "=", "1"], ["ENCRYPTED=NO"], ["WITH", "SYSTEM", "VERSIONING"],
+                                                            ["TRANSACTIONAL", "=", "0"], ["CHECKSUM=1"]]))
         if self.chance(0.2):
             options.append([self.pick(["AUTO_INCREMENT=5", "ROW_FORMAT=DYNAMIC", "STATS_PERSISTENT=1", "KEY_BLOCK_SIZE=0", "MAX_ROWS=100"])])
         self.rng.shuffle(options)
@@ -344,13 +370,44 @@ class Generator:
             indexable = [c for c in columns if c[1] != "special"]
             if indexable:
                 items.append(self.key(indexable))
+        if not self.is_mysql and self.chance(0.06):
+            items += self.period_items()
         parts = head + ["("]
         for i, item in enumerate(items):
             parts += ([","] if i else []) + item
         parts += [")"] + self.table_options()
-        if self.chance(0.06) and columns[0][1] == "int":
-            parts += ["PARTITION BY", self.pick(["HASH", "KEY"]), "(" + self.quote_name(columns[0][0]) + ")", "PARTITIONS 3"]
+        if any("SYSTEM_TIME" in item for item in items):
+            parts += ["WITH", "SYSTEM", "VERSIONING"]
+        elif self.chance(0.08) and columns[0][1] == "int":
+            parts += self.partitions(columns[0][0])
         return parts
+
+    def period_items(self):
+        """MariaDB's two kinds of periods."""
+        if self.chance(0.5):
+            return [["rs", "TIMESTAMP(6)", "GENERATED ALWAYS", "AS", "ROW", "START"],
+                    ["re", "TIMESTAMP(6)", "GENERATED ALWAYS", "AS", "ROW", "END"] + self.pick([[], ["INVISIBLE"]]),
+                    ["PERIOD", "FOR", "SYSTEM_TIME", "(", "rs", ",", "re", ")"]]
+        items = [["ps", "DATE"], ["pe", "DATE"], ["PERIOD", "FOR", "p", "(", "ps", ",", "pe", ")"], ["pk", "INT", "NOT NULL"]]
+        if self.chance(0.6):
+            items.append(self.pick([["UNIQUE"], ["UNIQUE", "KEY", "pu"]]) + ["(", "pk", ",", "p", "WITHOUT OVERLAPS", ")"])
+        return items
+
+    def partitions(self, column):
+        name = self.quote_name(column)
+        ways = [["HASH", "(" + name + ")", "PARTITIONS 3"], ["KEY", "(" + name + ")", "PARTITIONS 3"], ["LINEAR", "KEY", "(" + name + ")"],
+                ["RANGE", "(" + name + ")", "(", "PARTITION", "p0", "VALUES LESS THAN", "(10)", "COMMENT", "=", "'a, (b'", ",",
+                 "PARTITION", "p1", "VALUES LESS THAN", "MAXVALUE", ")"],
+                ["LIST COLUMNS", "(" + name + ")", "(", "PARTITION", "p0", "VALUES IN", "(1, 2)", ",", "PARTITION", "p1", "VALUES IN", "(3)", ")"]]
+        parts = ["PARTITION BY"] + self.pick(ways)
+        return ["/*!50100 " + " ".join(parts) + " */"] if self.chance(0.3) else parts
+
+    def partition_clause(self):
+        return self.pick([["REMOVE", "PARTITIONING"], ["ADD", "PARTITION", "PARTITIONS 2"], ["COALESCE", "PARTITION", "1"],
+                          ["TRUNCATE", "PARTITION", "ALL"], ["DROP", "PARTITION", "p0"], ["REBUILD", "PARTITION", "ALL"],
+                          ["ADD", "PARTITION", "(", "PARTITION", "p9", "VALUES IN", "(9)", ")"],
+                          ["REORGANIZE", "PARTITION", "p1", "INTO", "(", "PARTITION", "p2", "VALUES LESS THAN", "(20)", ",",
+                           "PARTITION", "p3", "VALUES LESS THAN", "MAXVALUE", ")"]])
 
     @staticmethod
     def kind_of(parts):
@@ -426,6 +483,16 @@ class Generator:
         # MariaDB takes CHANGE a b, DROP a for CHANGE of a column b that the statement adds.
         clauses = [c for i, c in enumerate(clauses) if c[0] != "DROP" or
                    not any(other[0] in ("CHANGE", "MODIFY") and c[-1] in other for other in clauses[:i])] or clauses[:1]
+        if self.is_mysql and len(clauses) > 1:  # it can lose an expression that is set beside other changes
+            clauses = [c for c in clauses if "SET" not in c or not c[-1].startswith("(")] or clauses[:1]
+        if self.chance(0.05):
+            return parts + self.partition_clause()
+        if not self.is_mysql and self.chance(0.04):
+            return parts + self.pick([["ADD", "SYSTEM", "VERSIONING"], ["DROP", "SYSTEM", "VERSIONING"], ["DROP", "PERIOD", "FOR", "p"],
+                                      ["ADD", "PERIOD", "FOR", "p", "(", "ps", ",", "pe", ")"], ["DISABLE", "KEYS"]])
+        if self.chance(0.03) and clauses[0][0] != "RENAME":
+            clauses.insert(0, ["ORDER BY", self.name(self.pick(table.columns)[0]), "DESC"]) if len(clauses) == 1 and self.chance(0.5) else \
+                clauses.append(["DROP", "FOREIGN", "KEY", self.name(self.fresh_name())] if self.chance(0.3) else ["FORCE"])
         if not self.is_mysql:  # MariaDB 10.11 can leave the old table behind when it does more than to rename
             clauses = next(([c] for c in clauses if c[0] == "RENAME" and c[1] not in ("COLUMN", "INDEX", "KEY")), clauses)
         for i, clause in enumerate(clauses):
@@ -488,8 +555,35 @@ class Generator:
             return ["ALTER", word, self.quote_name(self.pick(self.databases)), *(options or ["CHARACTER SET latin1"])]
         return ["DROP", word, *self.pick([[], ["IF", "EXISTS"]]), self.quote_name(name)]
 
+    def aside(self):
+        """What concerns no table of the model, and looks as if it did."""
+        view, table = self.quote_name(self.pick(["v1", "v2"])), self.table_name(self.some_table())
+        choices = [["CREATE", "OR", "REPLACE", "VIEW", view, "AS", "SELECT", "*", "FROM", table], ["DROP", "VIEW", "IF", "EXISTS", view],
+                   ["CREATE", "ALGORITHM=MERGE", "VIEW", view, "AS", "SELECT 1 AS `drop`"],
+                   ["CREATE", "PROCEDURE", "p1", "()", "BEGIN", "DROP TABLE IF EXISTS x1; CREATE TABLE", table, "(a INT);", "END"],
+                   ["CREATE", "PROCEDURE", "p2", "()", "CREATE TABLE IF NOT EXISTS", table, "(by_procedure INT)"],
+                   ["CALL", "p2", "()"], ["DROP", "PROCEDURE", "IF", "EXISTS", self.pick(["p1", "p2"])],
+                   ["CREATE", "TRIGGER", "tr1", "BEFORE INSERT ON", table, "FOR EACH ROW SET @a = 'ALTER TABLE x1 DROP a'"],
+                   ["DROP", "TRIGGER", "IF", "EXISTS", "tr1"], ["ANALYZE", "TABLE", table], ["OPTIMIZE", "TABLE", table],
+                   ["CREATE", "TEMPORARY", "TABLE", "tmp1", "(a INT)"], ["DROP", "TEMPORARY", "TABLE", "IF", "EXISTS", "tmp1"],
+                   ["CREATE", "EVENT", "e1", "ON SCHEDULE EVERY 1 DAY DISABLE DO DROP TABLE x1"], ["DROP", "EVENT", "IF", "EXISTS", "e1"],
+                   ["INSERT", "INTO", table, "VALUES", "()"], ["COMMIT"]]
+        # (CREATE TABLE LIKE a temporary table: both log what it makes without its character set.)
+        if not self.is_mysql:
+            choices += [["CREATE", "SEQUENCE", "s1", "START WITH 5"], ["DROP", "SEQUENCE", "s1"], ["ALTER", "SEQUENCE", "s1", "RESTART", "50"],
+                        ["CREATE", "OR", "REPLACE", "SEQUENCE", "s2"], ["RENAME", "TABLE", "s2", "TO", "s3"], ["DROP", "TABLE", "s3"]]
+        return self.pick(choices)
+
     def statement(self):
         """The parts of the next statement."""
+        parts = self.bare_statement()
+        if not self.is_mysql and self.chance(0.03):
+            parts = ["SET", "STATEMENT", self.pick(["max_statement_time = 100", "lock_wait_timeout=5, sort_buffer_size = 65536"]), "FOR"] + parts
+        return parts
+
+    def bare_statement(self):
+        if self.tables and self.chance(0.06):
+            return self.aside()
         if len(self.databases) == 0 or self.chance(0.04):
             return self.database()
         if len(self.tables) < 3 or (len(self.tables) < 9 and self.chance(0.22)):

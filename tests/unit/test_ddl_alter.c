@@ -235,6 +235,66 @@ static void set_default_of_auto_increment_is_kept_as_an_expression_on_mariadb(vo
         "a int(11) NOT NULL AUTO_INCREMENT | PRIMARY(a)");
 }
 
+static void mysql_keeps_its_generated_key_first(void **state)
+{
+    (void)state;
+    check(
+        TR_FLAVOR_MYSQL,
+        "CREATE TABLE t (my_row_id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT /*!80023 INVISIBLE */, "
+        "a INT, PRIMARY KEY (my_row_id)) ;; ALTER TABLE t ADD b INT FIRST, MODIFY a INT FIRST",
+        "my_row_id bigint unsigned NOT NULL AUTO_INCREMENT INVISIBLE, a int, b int | "
+        "PRIMARY(my_row_id)");
+    check(TR_FLAVOR_MYSQL,
+          "CREATE TABLE t (my_row_id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY) ;; "
+          "ALTER TABLE t ADD b INT FIRST",
+          "b int, my_row_id bigint unsigned NOT NULL AUTO_INCREMENT | PRIMARY(my_row_id)");
+}
+
+static void index_of_a_foreign_key_goes_when_another_serves(void **state)
+{
+    (void)state;
+    on_both("CREATE TABLE t (a INT, b INT, FOREIGN KEY (a) REFERENCES p (id)) ;; "
+            "ALTER TABLE t ADD UNIQUE (a, b)",
+            "a int, b int | a(a,b)", "a int(11), b int(11) | a(a,b)");
+    on_both("CREATE TABLE t (a INT, b INT, CONSTRAINT f FOREIGN KEY (a) REFERENCES p (id), KEY k "
+            "(a)) ;; ALTER TABLE t ADD UNIQUE (a)",
+            "a int, b int | k:(a) a(a)", "a int(11), b int(11) | k:(a) a(a)");
+}
+
+static void mariadb_periods(void **state)
+{
+    (void)state;
+    check(TR_FLAVOR_MARIADB,
+          "CREATE TABLE t (a DATE, b DATE, k INT, PERIOD FOR p (a, b), UNIQUE (k, p WITHOUT "
+          "OVERLAPS)) ;; ALTER TABLE t WITH SYSTEM VERSIONING COMMENT='x', ADD c INT",
+          "a date NOT NULL, b date NOT NULL, k int(11), c int(11) | k(k)");
+}
+
+static void oracle_mode_of_mariadb(void **state)
+{
+    (void)state;
+    const uint64_t oracle = 0x200;
+    struct tr_ddl_model *model;
+    struct tr_error err;
+    struct tr_ddl_result result;
+    const struct tr_ddl_options options = {.flavor = TR_FLAVOR_MARIADB};
+    const struct tr_ddl_event event = {
+        .sql = tr_span_of_text("CREATE TABLE t (a BLOB, b BLOB(1000), c DATE, d VARCHAR2(5), e "
+                               "NUMBER, f NUMBER(5), g CLOB, h RAW(4))"),
+        .database = tr_span_of_text("d"),
+        .server_collation = 8,
+        .sql_mode = oracle};
+
+    assert_int_equal(tr_ddl_model_open(&model, &options, &err), TR_OK);
+    assert_int_equal(tr_ddl_apply(model, &event, &result, &err), TR_OK);
+    char *actual = describe(result.changes[0].table);
+    assert_string_equal(actual, "a longblob, b blob, c datetime, d varchar(5) latin1_swedish_ci, e "
+                                "double, f decimal(5,0), g longtext latin1_swedish_ci, h "
+                                "varbinary(4)");
+    free(actual);
+    tr_ddl_model_close(model);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -245,6 +305,10 @@ int main(void)
         cmocka_unit_test(convert_to_reaches_new_columns),
         cmocka_unit_test(contextual_collation_of_a_table_follows_its_charset),
         cmocka_unit_test(mysql_sizes_texts_by_the_old_column_beside_convert_to),
+        cmocka_unit_test(mysql_keeps_its_generated_key_first),
+        cmocka_unit_test(index_of_a_foreign_key_goes_when_another_serves),
+        cmocka_unit_test(mariadb_periods),
+        cmocka_unit_test(oracle_mode_of_mariadb),
         cmocka_unit_test(set_default_ends_on_update_on_mariadb),
         cmocka_unit_test(set_default_of_auto_increment_is_kept_as_an_expression_on_mariadb),
     };
