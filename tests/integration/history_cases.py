@@ -19,7 +19,7 @@ from state import read_offset_file  # noqa: E402
 
 HISTORY = "debezium.source.schema.history.internal"
 KEY = "metadata:debezium:schema_history"
-EXIT = {"unsupported": 21, "schema": 22, "state": 40}
+EXIT = {"unsupported": 21, "schema": 22, "state": 40, "interrupted": 60}
 
 
 def values(records):
@@ -555,3 +555,28 @@ class HistoryCases:
         self.refuses_to_start(engine, EXIT["state"], "0 documents")
         self.redis_cli("SET", KEY, "text")
         self.refuses_to_start(engine, EXIT["state"], "not a stream", HISTORY + ".redis.key")
+
+    def test_stop_while_the_history_is_away_keeps_the_position_before_the_statement(self):
+        self.server.sql("CREATE TABLE shop.t (id INT PRIMARY KEY, a INT)")
+        more = self.use_redis()
+        more["debezium.source.offset.storage"] = None
+        more["debezium.source.offset.storage.file.filename"] = os.path.join(self.workdir, "offsets.dat")
+        engine = self.engine(**more, **{"tailrace.shutdown.timeout.ms": "3000"}).start()
+        self.server.sql("INSERT INTO t VALUES (1, 10)", "shop")
+        self.settle(engine)
+        self.redis.pause()
+        try:
+            self.server.sql("ALTER TABLE t CHANGE a b INT; INSERT INTO t VALUES (2, 20)", "shop")
+            self.kinesis.wait_records(f"{PREFIX}.shop.t", 2, process=engine.process)
+            code = engine.stop()
+        finally:
+            self.redis.resume()
+        self.assertEqual(EXIT["interrupted"], code, engine.output[-3000:])
+        engine.start()
+        self.server.sql("INSERT INTO t VALUES (3, 30)", "shop")
+        self.settle(engine)
+        self.stop_well(engine)
+        got = self.values("t")
+        self.assertEqual([{"id": 1, "a": 10}, {"id": 2, "b": 20}, {"id": 3, "b": 30}],
+                         [row for i, row in enumerate(got) if i == 0 or row != got[i - 1]])
+        self.assertEqual(2, got.count({"id": 2, "b": 20}))

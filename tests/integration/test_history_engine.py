@@ -16,7 +16,7 @@ class MariaDbHistory(HistoryCases, unittest.TestCase):
 
     @classmethod
     def start_server(cls, workdir):
-        return servers.start_mariadb(os.path.join(workdir, "mariadb"), free_port(), [])
+        return servers.start_mariadb(os.path.join(workdir, "mariadb"), free_port(), ["--debug-no-sync=1"])  # it is never killed
 
 
 @unittest.skipUnless(servers.mysql_is_here(), f"no MySQL in {servers.MYSQL_ROOT}, or not root")
@@ -25,7 +25,8 @@ class MySqlHistory(HistoryCases, unittest.TestCase):
 
     @classmethod
     def start_server(cls, workdir):
-        return servers.start_mysql(os.path.basename(workdir) + "-mysql", free_port(), [])
+        return servers.start_mysql(os.path.basename(workdir) + "-mysql", free_port(),
+                                   ["--sync-binlog=0", "--innodb-flush-log-at-trx-commit=0"])  # it is never killed
 
 
 if __name__ == "__main__":
