@@ -108,8 +108,7 @@ static enum tr_code give_page(struct tr_redis_history *history, const struct tr_
     return TR_OK;
 }
 
-void tr_redis_history_page_loaded(struct tr_redis_session *session,
-                                  const struct tr_redis_reply *reply)
+static void page_loaded(struct tr_redis_session *session, const struct tr_redis_reply *reply)
 {
     struct tr_redis_history *history = &session->history;
     struct tr_error err;
@@ -180,8 +179,7 @@ static void sent_ones_are_stored(struct tr_redis_session *session)
     tr_redis_history_ask_append(session);
 }
 
-void tr_redis_history_append_answered(struct tr_redis_session *session,
-                                      const struct tr_redis_reply *reply)
+static void append_answered(struct tr_redis_session *session, const struct tr_redis_reply *reply)
 {
     if (tr_span_equals(reply->text, TR_WORD("changed"))) {
         TR_COVER("history_redis.end_compared");
@@ -214,7 +212,7 @@ static bool is_what_was_sent(const struct tr_redis_history *history,
     return is_equal;
 }
 
-void tr_redis_history_compared(struct tr_redis_session *session, const struct tr_redis_reply *reply)
+static void end_compared(struct tr_redis_session *session, const struct tr_redis_reply *reply)
 {
     struct tr_redis_history *history = &session->history;
     struct tr_span last_id = {0};
@@ -232,4 +230,16 @@ void tr_redis_history_compared(struct tr_redis_session *session, const struct tr
                   "restore the stream where it lacks entries, then start again",
                   history->last_id[0] == '\0' ? "(none)" : history->last_id);
     fail_command(session, &err);
+}
+
+void tr_redis_history_on_reply(struct tr_redis_session *session, const struct tr_redis_reply *reply)
+{
+    if (session->phase == TR_REDIS_PHASE_PAGE) {
+        page_loaded(session, reply);
+    } else if (session->phase == TR_REDIS_PHASE_APPEND) {
+        append_answered(session, reply);
+    } else {
+        TR_ASSERT(session->phase == TR_REDIS_PHASE_COMPARE);
+        end_compared(session, reply);
+    }
 }

@@ -70,6 +70,19 @@ static void lock_is_ours(struct tr_redis_session *session)
     tr_redis_session_be_ready(session);
 }
 
+static void lock_holder_answered(struct tr_redis_session *session,
+                                 const struct tr_redis_reply *reply)
+{
+    if (reply->kind == TR_REDIS_NIL) {
+        tr_redis_session_ask_lock(session); /* expired in between */
+    } else if (tr_span_equals(reply->text, TR_WORD(session->lock_value))) {
+        lock_is_ours(session);
+        session->renew_ns = session->now_ns; /* who knows how much of it is left */
+    } else {
+        lock_is_held(session, reply->text);
+    }
+}
+
 static void offset_loaded(struct tr_redis_session *session, const struct tr_redis_reply *reply)
 {
     struct tr_error err;
@@ -213,14 +226,7 @@ bool tr_redis_session_on_reply(struct tr_redis_session *session, const struct tr
         }
         break;
     case TR_REDIS_PHASE_LOCK_HOLDER:
-        if (reply->kind == TR_REDIS_NIL) {
-            tr_redis_session_ask_lock(session); /* expired in between */
-        } else if (tr_span_equals(reply->text, TR_WORD(session->lock_value))) {
-            lock_is_ours(session);
-            session->renew_ns = session->now_ns; /* who knows how much of it is left */
-        } else {
-            lock_is_held(session, reply->text);
-        }
+        lock_holder_answered(session, reply);
         break;
     case TR_REDIS_PHASE_LOAD_OFFSET:
         offset_loaded(session, reply);
@@ -248,13 +254,9 @@ bool tr_redis_session_on_reply(struct tr_redis_session *session, const struct tr
         session->phase = TR_REDIS_PHASE_DOWN;
         break;
     case TR_REDIS_PHASE_PAGE:
-        tr_redis_history_page_loaded(session, reply);
-        break;
     case TR_REDIS_PHASE_APPEND:
-        tr_redis_history_append_answered(session, reply);
-        break;
     case TR_REDIS_PHASE_COMPARE:
-        tr_redis_history_compared(session, reply);
+        tr_redis_history_on_reply(session, reply);
         break;
     case TR_REDIS_PHASE_DOWN:
     case TR_REDIS_PHASE_CONNECTING:

@@ -206,6 +206,30 @@ static bool waits_for_reply(enum tr_redis_phase phase)
     return phase >= TR_REDIS_PHASE_AUTH;
 }
 
+/* Asks for what the command wants, or for the lock to live on; false when neither is due. */
+static bool ask_what_is_due(struct tr_redis_session *session)
+{
+    if (session->command == TR_REDIS_COMMAND_LOAD) {
+        TR_REDIS_ASK(session, TR_REDIS_PHASE_LOAD_OFFSET, TR_WORD("HGET"), TR_WORD(session->key),
+                     tr_file_text_span(&session->field));
+    } else if (session->command == TR_REDIS_COMMAND_SAVE) {
+        ask_save(session);
+    } else if (session->command == TR_REDIS_COMMAND_LOOK) {
+        ask_look(session);
+    } else if (session->command == TR_REDIS_COMMAND_LOAD_HISTORY) {
+        tr_redis_history_ask_page(session);
+    } else if (session->command == TR_REDIS_COMMAND_APPEND) {
+        tr_redis_history_ask_append(session);
+    } else if (!session->options.read_only && session->now_ns >= session->renew_ns) {
+        TR_REDIS_ASK(session, TR_REDIS_PHASE_RENEW, TR_WORD("EVAL"), TR_WORD(renew_script),
+                     TR_WORD("1"), TR_WORD(session->lock_key), TR_WORD(session->lock_value),
+                     TR_WORD(lock_ms_text));
+    } else {
+        return false;
+    }
+    return true;
+}
+
 /* One move of the state machine; false when there is nothing to do before an event. */
 static bool run_phase(struct tr_redis_session *session)
 {
@@ -241,25 +265,7 @@ static bool run_phase(struct tr_redis_session *session)
         }
         return true;
     case TR_REDIS_PHASE_READY:
-        if (session->command == TR_REDIS_COMMAND_LOAD) {
-            TR_REDIS_ASK(session, TR_REDIS_PHASE_LOAD_OFFSET, TR_WORD("HGET"),
-                         TR_WORD(session->key), tr_file_text_span(&session->field));
-        } else if (session->command == TR_REDIS_COMMAND_SAVE) {
-            ask_save(session);
-        } else if (session->command == TR_REDIS_COMMAND_LOOK) {
-            ask_look(session);
-        } else if (session->command == TR_REDIS_COMMAND_LOAD_HISTORY) {
-            tr_redis_history_ask_page(session);
-        } else if (session->command == TR_REDIS_COMMAND_APPEND) {
-            tr_redis_history_ask_append(session);
-        } else if (!session->options.read_only && session->now_ns >= session->renew_ns) {
-            TR_REDIS_ASK(session, TR_REDIS_PHASE_RENEW, TR_WORD("EVAL"), TR_WORD(renew_script),
-                         TR_WORD("1"), TR_WORD(session->lock_key), TR_WORD(session->lock_value),
-                         TR_WORD(lock_ms_text));
-        } else {
-            return false;
-        }
-        return true;
+        return ask_what_is_due(session);
     case TR_REDIS_PHASE_AUTH:
     case TR_REDIS_PHASE_SELECT:
     case TR_REDIS_PHASE_LOCK:

@@ -148,11 +148,8 @@ void tr_redis_session_ask_wait(struct tr_redis_session *session);
 void tr_redis_history_ask_page(struct tr_redis_session *session);
 /* The next documents of the append, or its end. */
 void tr_redis_history_ask_append(struct tr_redis_session *session);
-void tr_redis_history_page_loaded(struct tr_redis_session *session,
-                                  const struct tr_redis_reply *reply);
-void tr_redis_history_append_answered(struct tr_redis_session *session,
-                                      const struct tr_redis_reply *reply);
-void tr_redis_history_compared(struct tr_redis_session *session,
+/* Takes the reply of one of its phases. */
+void tr_redis_history_on_reply(struct tr_redis_session *session,
                                const struct tr_redis_reply *reply);
 
 #define TR_WORD(text) tr_span_of_text(text)
