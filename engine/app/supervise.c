@@ -116,12 +116,39 @@ static void watch_log(struct tr_supervise *supervise, const struct tr_watch_inpu
     }
 }
 
+static void tell_snapshot(const struct tr_supervise *supervise, int64_t now_ns)
+{
+    struct tr_metric_block *gauges = supervise->watch.gauges;
+
+    if (supervise->start->snapshot == NULL) {
+        return;
+    }
+    const struct tr_snapshot_progress *progress = tr_snapshot_progress(supervise->start->snapshot);
+    const uint64_t done = look(&progress->rows_done);
+    const uint64_t all = look(&progress->rows_estimated);
+    const uint64_t started_ns = look(&progress->started_ns);
+    const bool is_running = is_in_snapshot(supervise);
+    const uint64_t rest = all > done ? all - done : 0;
+    const double seconds = (double)((uint64_t)now_ns - started_ns) / (double)TR_NS_PER_S;
+    tr_metric_set(gauges, TR_METRIC_SNAPSHOT_RUNNING, is_running ? 1 : 0);
+    tr_metric_set(gauges, TR_METRIC_SNAPSHOT_TABLES, look(&progress->table_count));
+    tr_metric_set(gauges, TR_METRIC_SNAPSHOT_TABLES_DONE, look(&progress->tables_done));
+    tr_metric_set(gauges, TR_METRIC_SNAPSHOT_ROWS, done);
+    tr_metric_set(gauges, TR_METRIC_SNAPSHOT_ROWS_ESTIMATED, all);
+    tr_metric_set(gauges, TR_METRIC_SNAPSHOT_REMAINING,
+                  !is_running ? 0
+                  : started_ns == 0 || done == 0
+                      ? TR_METRIC_UNKNOWN
+                      : (uint64_t)(seconds * (double)rest / (double)done));
+}
+
 void tr_supervise_step(struct tr_supervise *supervise, int64_t now_ns)
 {
     const struct tr_watch_input input = read_input(supervise, now_ns);
     const struct tr_watch_verdict verdict = tr_watch_step(&supervise->watch, &input);
 
     tr_health_set_cause(supervise->health, verdict.state, verdict.lag_ms, verdict.cause);
+    tell_snapshot(supervise, now_ns);
     if (supervise->source.is_started) {
         watch_log(supervise, &input);
     }
