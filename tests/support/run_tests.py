@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Builds every preset that is needed and runs the tests; prints a line per test and the sum at the end."""
+import concurrent.futures
 import glob
 import os
 import re
@@ -20,6 +21,9 @@ import servers  # noqa: E402
 PARTS = ["dev", "sim", "tsan", "clang", "fuzz", "integration", "quickstart"]
 QUICK_PARTS = ["dev", "sim"]
 NAMED_PARTS = ["mutants"]  # only by name, or with --nightly: they take long
+LONG_FILES = ["rebuild", "conformance", "snapshot_engine", "ddl_oracle", "history_engine", "snapshot", "engine_mysql",
+              "engine_mariadb", "bad_input"]  # begun first, so that none of them is left for the end
+INTEGRATION_JOBS_MAX = 3  # their servers and engines wait for each other's answers in time
 MARKS_SEEDS_MIN = 500  # fewer do not hit every mark
 JOBS = str(len(os.sched_getaffinity(0)))
 
@@ -139,29 +143,47 @@ def fuzz(tally, seconds):
 
 
 def integration(tally):
-    """Each file in tests/integration is a unittest program; -v prints a line per test."""
-    for path in sorted(glob.glob(os.path.join(ROOT, "tests/integration/test_*.py"))):
-        part = f"integration/{os.path.basename(path)}"
-        environment = dict(os.environ, TAILRACE=os.path.join(ROOT, "build/release/tailrace"),
-                           TAILRACE_BUILD=os.path.join(ROOT, "build/release"))
-        try:
-            result = run([sys.executable, path, "-v"], env=environment, timeout=900)
-        except subprocess.TimeoutExpired as expired:
-            print((expired.stdout or "")[-8000:])
-            tally.add(part, "ends within 15 minutes", "FAIL")
-            continue
-        seen = 0
-        for name, outcome in re.findall(r"^(test\w+)[^\n]*?(?:\n[^\n]+)??\.\.\. (ok|FAIL|ERROR|skipped .*)$",
-                                        result.stdout, re.MULTILINE):
-            seen += 1
-            if outcome.startswith("skipped"):
-                tally.add(part, name, "SKIP", outcome[8:].strip(" '\""))
-            else:
-                tally.add(part, name, "ok" if outcome == "ok" else "FAIL")
-        if result.returncode != 0 or seen == 0:
-            print(result.stdout[-20000:])
-            if seen == 0 or not re.search(r"\.\.\. (FAIL|ERROR)", result.stdout):
-                tally.add(part, "runs", "FAIL", f"exit code {result.returncode}")
+    """Each file in tests/integration is a unittest program with servers of its own; as many run at once as there are cores,
+    the long ones first. -v prints a line per test."""
+    paths = glob.glob(os.path.join(ROOT, "tests/integration/test_*.py"))
+    rank = {f"test_{name}.py": i for i, name in enumerate(LONG_FILES)}
+    paths.sort(key=lambda path: (rank.get(os.path.basename(path), len(rank)), path))
+    with concurrent.futures.ThreadPoolExecutor(max_workers=min(int(JOBS), INTEGRATION_JOBS_MAX)) as pool:
+        for path, seconds, result in pool.map(run_file, paths):
+            tell_file(tally, f"integration/{os.path.basename(path)}", seconds, result)
+
+
+def run_file(path):
+    environment = dict(os.environ, TAILRACE=os.path.join(ROOT, "build/release/tailrace"),
+                       TAILRACE_BUILD=os.path.join(ROOT, "build/release"))
+    start = time.monotonic()
+    try:
+        result = run([sys.executable, path, "-v"], env=environment, timeout=900)
+        return path, time.monotonic() - start, result
+    except subprocess.TimeoutExpired as expired:
+        output = expired.stdout or b""
+        text = output if isinstance(output, str) else output.decode(errors="replace")
+        return path, time.monotonic() - start, subprocess.CompletedProcess(path, None, text)
+
+
+def tell_file(tally, part, seconds, result):
+    if result.returncode is None:
+        print(result.stdout[-8000:])
+        tally.add(part, "ends within 15 minutes", "FAIL", f"{seconds:.0f} s")
+        return
+    print(f"      {part}: {seconds:.0f} s", flush=True)
+    seen = 0
+    for name, outcome in re.findall(r"^(test\w+)[^\n]*?(?:\n[^\n]+)??\.\.\. (ok|FAIL|ERROR|skipped .*)$",
+                                    result.stdout, re.MULTILINE):
+        seen += 1
+        if outcome.startswith("skipped"):
+            tally.add(part, name, "SKIP", outcome[8:].strip(" '\""))
+        else:
+            tally.add(part, name, "ok" if outcome == "ok" else "FAIL")
+    if result.returncode != 0 or seen == 0:
+        print(result.stdout[-20000:])
+        if seen == 0 or not re.search(r"\.\.\. (FAIL|ERROR)", result.stdout):
+            tally.add(part, "runs", "FAIL", f"exit code {result.returncode}")
 
 
 def quickstart(tally):
