@@ -77,7 +77,8 @@ static void begin_transaction(struct tr_sequencer *sequencer)
         return;
     }
     skip->is_armed = false;
-    if (skip->pos == group->begin_pos && strcmp(skip->file, sequencer->file) == 0 &&
+    if ((skip->pos == group->begin_pos || skip->pos == group->start_pos) &&
+        strcmp(skip->file, sequencer->file) == 0 &&
         (!skip->checks_gtid || is_same_gtid(&skip->gtid, &group->gtid))) {
         TR_COVER("sequencer.skip");
         skip->events_left = skip->event_count;
@@ -216,7 +217,7 @@ void seq_skip_arm_for_link(struct tr_sequencer *sequencer)
         skip->is_xa = group->is_xa;
         memcpy(skip->file, sequencer->file, sizeof(skip->file));
         skip->start_pos = group->start_pos;
-        skip->pos = group->begin_pos;
+        skip->pos = seq_group_pos(sequencer);
         skip->event_count = group->event_count + skip->events_left;
         skip->row_count = skip->row_first;
     } else if (group->phase == TR_GROUP_BEGUN) {

@@ -32,6 +32,12 @@ bool seq_unit_open(struct tr_sequencer *sequencer, struct tr_sequencer_cursor *c
 void seq_unit_close(struct tr_sequencer *sequencer, bool chunk_last);
 /* Where a restart would begin now. */
 struct tr_log_point seq_point(const struct tr_sequencer *sequencer);
+/*
+ * Where the open group is read again from: what begins it for Debezium. While no GTID is known to be executed, that is its
+ * first event: a restart then begins by file and pos, and must meet the group's GTID.
+ */
+uint64_t seq_group_pos(const struct tr_sequencer *sequencer);
+
 /* Adds a transaction to the executed set and to the open unit. */
 enum seq_outcome seq_unit_executed(struct tr_sequencer *sequencer, const struct tr_gtid *gtid);
 /* The group's end is where the record behind it stands: of XA, whose rows stand in no position. */

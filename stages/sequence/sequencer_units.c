@@ -95,7 +95,7 @@ struct tr_log_point seq_point(const struct tr_sequencer *sequencer)
         if (group->is_xa) { /* Debezium has no counts for it: the whole group again */
             point.pos = group->start_pos;
         } else {
-            point.pos = group->begin_pos;
+            point.pos = seq_group_pos(sequencer);
             point.event_count = group->event_count + skip->events_left;
             point.row_count = skip->row_first;
         }
@@ -167,6 +167,17 @@ static void merge_ranges(struct tr_unit_position *position)
     position->range_count = kept;
 }
 
+uint64_t seq_group_pos(const struct tr_sequencer *sequencer)
+{
+    const struct tr_sequencer_group *group = &sequencer->group;
+
+    if (sequencer->executed != NULL && tr_gtid_set_is_empty(sequencer->executed)) {
+        TR_COVER("sequencer.first_group");
+        return group->start_pos;
+    }
+    return group->begin_pos;
+}
+
 enum seq_outcome seq_unit_executed(struct tr_sequencer *sequencer, const struct tr_gtid *gtid)
 {
     struct tr_unit_position *position = &sequencer->unit->position;
@@ -235,7 +246,7 @@ static void mark_record(struct tr_sequencer *sequencer, struct tr_unit_item *ite
         position->record_range_count = position->range_count;
     }
     position->has_record = true;
-    position->record.pos = group->begin_pos;
+    position->record.pos = seq_group_pos(sequencer);
     position->record.event_count = group->event_count;
     position->record.row_count = 0; /* the collector's */
     position->record.ts_sec = item->ts_us / US_PER_S;

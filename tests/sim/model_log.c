@@ -270,7 +270,8 @@ void tr_model_log_init(struct tr_model_log *log, const struct tr_model_options *
     }
     assign_table_ids(log);
     start_file(log);
-    for (uint32_t i = 0; i < options->source_count; i++) {
+    log->start_at = (uint32_t)log->writer->out.used;
+    for (uint32_t i = 0; i < options->source_count && !options->starts_empty; i++) {
         (void)begin_group(log, GROUP_STATEMENT); /* the first ones: of each source in turn */
         write_query(log, "CREATE DATABASE sim");
         end_group(log);

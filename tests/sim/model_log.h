@@ -31,6 +31,7 @@ struct tr_model_options {
     uint64_t seed;
     enum tr_flavor flavor;
     bool by_file;            /* no GTIDs: MySQL with gtid_mode=OFF; positions by file */
+    bool starts_empty;       /* the engine begins before the first group, with no GTIDs */
     bool has_zero_positions; /* MariaDB 11.4 */
     bool has_annotations;    /* ROWS_QUERY, ANNOTATE_ROWS (withheld by the server) */
     uint32_t source_count;   /* of GTIDs: 1..TR_MODEL_SOURCES_MAX */
@@ -118,14 +119,14 @@ struct tr_model_log {
     uint32_t event_count;
     uint32_t events_room;
     uint32_t row_count;
+    uint32_t start_at; /* behind what begins the first file */
     int64_t now_unix_us;
 };
 
 void tr_model_log_init(struct tr_model_log *log, const struct tr_model_options *options);
 void tr_model_log_deinit(struct tr_model_log *log);
 
-/* The offset with which the engine begins, as JSON: behind the first groups, one of each source, so
- * that no set of GTIDs is empty (an empty one cannot be told from an unknown one). */
+/* The offset with which the engine begins, as JSON: behind the first groups, one of each source, or before all. */
 void tr_model_log_write_start(const struct tr_model_log *log, struct tr_buffer *out);
 
 /* Commits `count` more groups. */

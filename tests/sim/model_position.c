@@ -24,16 +24,18 @@ void tr_model_write_gtid(const struct tr_model_log *log, uint32_t transaction,
 
 void tr_model_log_write_start(const struct tr_model_log *log, struct tr_buffer *out)
 {
-    const uint32_t count = log->options.source_count;
+    const uint32_t count = log->options.starts_empty ? 0 : log->options.source_count;
     char text[100];
-    const int bytes = snprintf(text, sizeof(text), "{\"file\":\"%s\",\"pos\":%u",
-                               log->file_names[0], log->transactions[count - 1].end);
+    const int bytes =
+        snprintf(text, sizeof(text), "{\"file\":\"%s\",\"pos\":%u", log->file_names[0],
+                 count == 0 ? log->start_at : log->transactions[count - 1].end);
     tr_buffer_append(out, text, (size_t)bytes);
     for (uint32_t i = 0; i < count && !log->options.by_file; i++) {
         tr_buffer_append(out, i == 0 ? ",\"gtids\":\"" : ",", i == 0 ? 10 : 1);
         tr_model_write_gtid(log, i, out);
     }
-    tr_buffer_append(out, log->options.by_file ? "}" : "\"}", log->options.by_file ? 1 : 2);
+    const bool has_gtids = count > 0 && !log->options.by_file;
+    tr_buffer_append(out, has_gtids ? "\"}" : "}", has_gtids ? 2 : 1);
 }
 
 static void add_range(struct tr_model_set *set, uint32_t source, uint64_t first, uint64_t last)
@@ -151,15 +153,19 @@ static int64_t groups_of_set(const struct tr_model_log *log, const struct tr_gti
 
 /* Inside a group: what its events and rows come to. */
 static int64_t rows_in_group(const struct tr_model_log *log, uint32_t index,
-                             const struct tr_log_point *point, char *why)
+                             const struct tr_saved_position *position, char *why)
 {
+    const struct tr_log_point *point = &position->point;
     if (index == log->transaction_count) {
         (void)snprintf(why, TR_MODEL_WHY_BYTES,
                        "%" PRIu64 " events of a group that was not committed", point->event_count);
         return -1;
     }
     const struct tr_model_transaction *group = &log->transactions[index];
-    if (group->is_xa || point->event_count > group->event_count || point->pos != group->begin_at ||
+    /* With no GTIDs to ask for, reading must begin at the event that has the group's. */
+    const bool is_first = !log->options.by_file && tr_gtid_set_is_empty(position->gtids);
+    if (group->is_xa || point->event_count > group->event_count ||
+        point->pos != (is_first ? group->at : group->begin_at) ||
         file_index(log, point->file) != group->file) {
         (void)snprintf(
             why, TR_MODEL_WHY_BYTES,
@@ -207,7 +213,7 @@ int64_t tr_model_log_rows_before(const struct tr_model_log *log,
     }
     const uint32_t next = (uint32_t)count;
     if (point->event_count > 0) {
-        return rows_in_group(log, next, point, why);
+        return rows_in_group(log, next, position, why);
     }
     if (next < log->transaction_count && log->transactions[next].file == file &&
         log->transactions[next].at < point->pos) {
