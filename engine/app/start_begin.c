@@ -264,10 +264,14 @@ enum tr_code tr_start_resume(struct tr_start *start, const struct tr_store_conte
     if (tr_start_read_offset(start, content->offset_value, err) != TR_OK) {
         return err->code;
     }
-    if (start->position.point.snapshot &&
-        start->config->snapshot_mode != TR_CONFIG_SNAPSHOT_RECOVERY) {
-        return TR_FAIL(err, TR_ERR_STATE, TR_STOP,
-                       "stored offset: a snapshot was not finished; the next start takes it again");
+    if (start->position.point.snapshot) { /* rows are missing that the log does not bring */
+        return start->config->snapshot_mode == TR_CONFIG_SNAPSHOT_RECOVERY
+                   ? TR_FAIL(err, TR_ERR_STATE, TR_STOP,
+                             "debezium.source.snapshot.mode = recovery: the stored offset is of a "
+                             "snapshot that was not finished: set initial, which takes it again")
+                   : TR_FAIL(err, TR_ERR_STATE, TR_STOP,
+                             "stored offset: a snapshot was not finished; the next start takes it "
+                             "again");
     }
     return begin_stored(start, content->identity, err);
 }

@@ -69,10 +69,12 @@ struct tr_sequencer_options {
     struct tr_ring *history; /* struct tr_history_entry, to the historian: TR_HISTORY_RING_SLOTS;
                                 NULL: there is none */
     struct tr_doorbell *history_bell;
-    bool begins_with_snapshot; /* its events come before the log's; `start` is its cut */
-    bool skips_unparseable;    /* tailrace.ddl.on.error=skip */
-    bool sends_truncates;      /* skipped.operations has no `t` */
-    bool start_is_debezium;    /* the saved position was written by Debezium: it lies behind the
+    bool
+        begins_with_snapshot; /* its events come before the log's; `start` is its cut, with the mark
+                                  that it is not finished unless only schemas are read anew */
+    bool skips_unparseable;   /* tailrace.ddl.on.error=skip */
+    bool sends_truncates;     /* skipped.operations has no `t` */
+    bool start_is_debezium;   /* the saved position was written by Debezium: it lies behind the
                                   last statement, its GTIDs before */
     struct tr_gtid_sources *sources;
     const struct tr_clock *clock;

@@ -71,10 +71,8 @@ struct tr_log_point seq_point(const struct tr_sequencer *sequencer)
     const int64_t time_us = group->commit_us != 0 ? group->commit_us : sequencer->header_us;
     struct tr_log_point point = {.ts_sec = time_us / US_PER_S, .server_id = sequencer->server_id};
 
-    if (sequencer->in_snapshot) { /* until its end the cut stands, and that it is not finished */
-        point = sequencer->options.start;
-        point.snapshot = true;
-        return point;
+    if (sequencer->in_snapshot) { /* until its end the cut stands, with its mark */
+        return sequencer->options.start;
     }
     if (skip->is_armed) { /* what was sequenced of the open transaction stays sequenced */
         memcpy(point.file, skip->file, sizeof(point.file));

@@ -474,6 +474,35 @@ class HistoryCases:
         os.unlink(os.path.join(self.workdir, "offsets.dat.tailrace"))
         self.refuses_to_start(engine, EXIT["state"], "schema history", "empty", "recovery")
 
+    def test_recovery_makes_the_history_anew_and_goes_on_at_the_position(self):
+        self.server.sql("CREATE TABLE shop.t (id INT PRIMARY KEY, a INT)")
+        more = self.use_redis()
+        mode = "debezium.source.snapshot.mode"
+        key = "metadata:debezium:offsets"
+        engine = self.engine(**more).start()
+        self.server.sql("ALTER TABLE t CHANGE a b INT; INSERT INTO t VALUES (1, 10)", "shop")
+        self.settle(engine)
+        self.stop_well(engine)
+        self.redis_cli("DEL", KEY)
+        self.server.sql("INSERT INTO t VALUES (2, 20)", "shop")
+        # No mark that a snapshot is under way: a kill must not end in another cut.
+        engine = self.engine(**more, **{mode: "recovery"}).start()
+        seen = self.redis_cli("HVALS", key)
+        self.server.sql("INSERT INTO t VALUES (3, 30)", "shop")
+        self.settle(engine)
+        engine.kill()
+        self.expire_redis_lock()
+        self.assertNotIn("snapshot", seen + self.redis_cli("HVALS", key))
+        engine = self.engine(**more).start()
+        self.server.sql("ALTER TABLE t CHANGE b c INT; INSERT INTO t VALUES (4, 40)", "shop")
+        self.settle(engine)
+        self.stop_well(engine)
+        self.assertEqual([{"id": 1, "b": 10}, {"id": 2, "b": 20}, {"id": 3, "b": 30}, {"id": 4, "c": 40}],
+                         [row for i, row in enumerate(self.values("t")) if row not in self.values("t")[:i]])
+        field, value = self.redis_cli("HGETALL", key).splitlines()
+        self.redis_cli("HSET", key, field, value[:-1] + ',"snapshot":"INITIAL"}')
+        self.refuses_to_start(self.engine(**more, **{mode: "recovery"}), EXIT["state"], "not finished", "initial")
+
     def test_another_writer_stops_the_engine_before_the_position_passes(self):
         engine, lines = self.make_history()
         engine.start()
