@@ -83,6 +83,8 @@ void tr_ddl_publication_clear(struct tr_ddl_publication *publication);
 /*
  * Whether contract §9.3's filter drops the statement: it is neither parsed, stored nor sent. TRUNCATE
  * TABLE, which Debezium's list drops too, is not among them: it leaves nothing here, but it moves rows.
+ * Statements that may carry a password are dropped in every form: SET PASSWORD, CREATE SERVER, CREATE OR
+ * REPLACE USER, those behind a comment.
  */
 bool tr_ddl_is_filtered(struct tr_span sql);
 
