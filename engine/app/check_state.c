@@ -186,6 +186,12 @@ static void check_replay(struct tr_check *check, uint64_t *age_s)
 /* The statement that keeps logs longer, as this server spells it. */
 static const char *retention_remedy(const struct tr_server_facts *facts, char *out, size_t room)
 {
+    if (facts->is_rds) {
+        (void)snprintf(out, room,
+                       "run CALL mysql.rds_set_configuration('binlog retention hours', %d)",
+                       RETENTION_S_ADVICE / 3600);
+        return out;
+    }
     const bool in_seconds = facts->flavor == TR_FLAVOR_MARIADB ? facts->version_number >= 100601
                                                                : facts->version_number >= 80000;
     (void)snprintf(out, room,

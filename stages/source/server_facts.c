@@ -20,9 +20,16 @@
     "'binlog_row_value_options', "                                                                 \
     "'binlog_checksum', 'gtid_mode', 'lower_case_table_names', 'binlog_expire_logs_seconds', "     \
     "'expire_logs_days', "                                                                         \
-    "'time_zone', 'system_time_zone')"
+    "'time_zone', 'system_time_zone', 'basedir')"
+
+/* RDS and Aurora purge logs by this, whatever binlog_expire_logs_seconds says; NULL: as soon as possible. Source: Amazon
+ * RDS User Guide, "Configuring RDS for MySQL binary logging". */
+#define SQL_RDS_RETENTION                                                                          \
+    "SELECT value FROM mysql.rds_configuration WHERE name = 'binlog retention hours'"
+#define RDS_BASEDIR "/rdsdbbin/"
 
 #define SECONDS_PER_DAY 86400
+#define SECONDS_PER_HOUR 3600
 #define VERSION_STATUS_RENAMED 80200 /* SHOW BINARY LOG STATUS; the old form went in 8.4 */
 
 /* Settings that are kept as text. */
@@ -65,6 +72,19 @@ static enum tr_code check_file(const struct tr_saved_position *saved,
                                const struct tr_query_port *port, struct tr_error *err);
 static enum tr_code add_monitor_remedy(const struct tr_server_facts *facts, struct tr_error *err);
 
+/* A user who may not see it leaves what the server's own setting says. */
+static void read_rds_retention(struct tr_server_facts *facts, struct tr_query_rows *rows,
+                               const struct tr_query_port *port)
+{
+    struct tr_error err;
+
+    if (facts->is_rds && tr_query_rows_run(rows, port, SQL_RDS_RETENTION, &err) == TR_OK &&
+        rows->row_count > 0) {
+        const uint64_t hours = number_of(tr_query_rows_cell(rows, 0, 0));
+        facts->retention_s = hours == 0 ? TR_RETENTION_RDS_S_LEAST : hours * SECONDS_PER_HOUR;
+    }
+}
+
 enum tr_code tr_server_facts_read(struct tr_server_facts *facts, const struct tr_query_port *port,
                                   struct tr_error *err)
 {
@@ -94,6 +114,10 @@ enum tr_code tr_server_facts_read(struct tr_server_facts *facts, const struct tr
         if (facts->retention_s == 0) {
             facts->retention_s = number_of(variable(&rows, "expire_logs_days")) * SECONDS_PER_DAY;
         }
+        const struct tr_span basedir = variable(&rows, "basedir");
+        facts->is_rds = basedir.bytes >= sizeof(RDS_BASEDIR) - 1 &&
+                        memcmp(basedir.data, RDS_BASEDIR, sizeof(RDS_BASEDIR) - 1) == 0;
+        read_rds_retention(facts, &rows, port);
         code = tr_query_rows_run(&rows, port, "SELECT CURRENT_USER()", err);
     }
     if (code == TR_OK && rows.row_count > 0) {

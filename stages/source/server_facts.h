@@ -20,12 +20,17 @@
 #define TR_FACT_TEXT_BYTES 64
 
 /* Values of settings as the server prints them; empty: this server has no such setting. */
+#define TR_RETENTION_RDS_S_LEAST 300 /* "as soon as possible": its backups run every five minutes */
+
 struct tr_server_facts {
     enum tr_flavor flavor;
     uint32_t version_number; /* major * 10000 + minor * 100 + patch */
     uint32_t server_id;
     uint32_t lower_case_table_names;
-    uint64_t retention_s; /* how long logs are kept; 0 = until purged by hand */
+    uint64_t
+        retention_s; /* how long logs are kept; 0 = until purged by hand; TR_RETENTION_RDS_S_LEAST
+                             where Amazon's setting is not set */
+    bool is_rds;     /* Amazon's: it purges logs by a setting of its own */
     bool log_bin;
     bool can_replicate; /* the user has REPLICATION SLAVE, or grants cannot tell (roles) */
     char version[128];

@@ -103,6 +103,38 @@ static void fake_init(struct fake *fake, const struct answer *answers, size_t an
                           .answer_count = answer_count};
 }
 
+/* As RDS for MySQL answers; where the logs' own setting says 30 days. */
+static void rds_keeps_logs_by_a_setting_of_its_own(void **state)
+{
+    (void)state;
+    static const char variables[] =
+        "Variable_name|Value\nversion|8.0.40\nserver_id|7\n"
+        "binlog_expire_logs_seconds|2592000\nbasedir|/rdsdbbin/mysql-8.0.40.R2/\n";
+    static const struct {
+        struct answer retention;
+        uint64_t want_s;
+    } cases[] = {
+        {{.rows = "value\n72\n"}, 72 * 3600},
+        {{.rows = "value\n\\N\n"}, TR_RETENTION_RDS_S_LEAST},
+        {{.error = 1142}, 2592000},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct tr_server_facts facts;
+        struct tr_error err;
+        struct fake fake;
+        struct answer answers[] = {
+            {"SHOW GLOBAL VARIABLES", variables, 0},
+            {"SELECT value FROM mysql.rds_configuration", cases[i].retention.rows,
+             cases[i].retention.error},
+            {"SELECT CURRENT_USER()", "u\ncdc@%\n", 0},
+            {"SHOW GRANTS", "g\nGRANT REPLICATION SLAVE ON *.* TO `cdc`@`%`\n", 0}};
+        fake_init(&fake, answers, sizeof(answers) / sizeof(answers[0]));
+        assert_int_equal(tr_server_facts_read(&facts, &fake.port, &err), TR_OK);
+        assert_true(facts.is_rds);
+        assert_int_equal(facts.retention_s, cases[i].want_s);
+    }
+}
+
 #define MYSQL_VARIABLES                                                                            \
     "Variable_name|Value\nversion|9.7.4-2\nversion_comment|Debian\nserver_uuid|897992b2-e674-"     \
     "11f1-8722-02fc00000001"                                                                       \
@@ -132,6 +164,7 @@ static void facts_are_read_by_name(void **state)
     assert_int_equal(facts.server_id, 7);
     assert_int_equal(facts.lower_case_table_names, 1);
     assert_int_equal(facts.retention_s, 2592000);
+    assert_false(facts.is_rds);
     assert_true(facts.log_bin);
     assert_true(facts.can_replicate);
     assert_string_equal(facts.server_uuid, "897992b2-e674-11f1-8722-02fc00000001");
@@ -572,6 +605,7 @@ static void the_key_is_primary_or_the_first_unique_of_not_null_columns(void **st
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(rds_keeps_logs_by_a_setting_of_its_own),
         cmocka_unit_test(facts_are_read_by_name),
         cmocka_unit_test(each_failed_check_names_what_mends_it),
         cmocka_unit_test(log_behind_a_point_is_measured_over_the_files),
