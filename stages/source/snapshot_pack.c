@@ -62,12 +62,10 @@ void tr_snapshot_pack_end(struct tr_snapshot_pack *pack)
 }
 
 void tr_snapshot_pack_begin_rows(struct tr_snapshot_pack *pack, struct tr_span database,
-                                 struct tr_span table, bool is_first_of_table)
+                                 struct tr_span table, enum tr_snapshot_mark first_mark)
 {
     static const uint8_t zeros[5] = {0}; /* last_mark, row_count */
-    const uint8_t mark = (uint8_t)(!pack->any_row      ? TR_SNAPSHOT_FIRST
-                                   : is_first_of_table ? TR_SNAPSHOT_FIRST_IN_TABLE
-                                                       : TR_SNAPSHOT_TRUE);
+    const uint8_t mark = (uint8_t)first_mark;
 
     begin_event(pack, TR_EVENT_SNAPSHOT_ROWS);
     put_name(pack, database);
@@ -77,7 +75,6 @@ void tr_snapshot_pack_begin_rows(struct tr_snapshot_pack *pack, struct tr_span d
     put(pack, tr_span_of(zeros, sizeof(zeros)));
     pack->row_count = 0;
     pack->row_at = pack->used_bytes;
-    pack->any_row = true;
 }
 
 bool tr_snapshot_pack_append(struct tr_snapshot_pack *pack, struct tr_span bytes)

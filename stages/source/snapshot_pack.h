@@ -32,7 +32,6 @@ struct tr_snapshot_pack {
     size_t row_at;     /* where the newest row begins */
     uint32_t row_count;
     uint32_t ts_sec; /* of the events being built */
-    bool any_row;    /* there was a row before */
     /* Serving. */
     bool is_served;
     uint8_t sequence;      /* the next packet's */
@@ -58,9 +57,9 @@ void tr_snapshot_pack_statement(struct tr_snapshot_pack *pack, struct tr_span da
 /* The END event, served at once. */
 void tr_snapshot_pack_end(struct tr_snapshot_pack *pack);
 
-/* Begins a ROWS event. `is_first_of_table`: no event before had a row of it. */
+/* Begins a ROWS event: TR_SNAPSHOT_TRUE, FIRST_IN_TABLE or FIRST for its first row. */
 void tr_snapshot_pack_begin_rows(struct tr_snapshot_pack *pack, struct tr_span database,
-                                 struct tr_span table, bool is_first_of_table);
+                                 struct tr_span table, enum tr_snapshot_mark first_mark);
 
 /* Appends bytes of the newest row. False: it does not fit. */
 bool tr_snapshot_pack_append(struct tr_snapshot_pack *pack, struct tr_span bytes);

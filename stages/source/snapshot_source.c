@@ -38,6 +38,7 @@ static enum step on_end(struct tr_snapshot_source *source, struct tr_error *err)
 static enum step on_column(struct tr_snapshot_source *source, struct tr_error *err);
 static enum step check_columns(struct tr_snapshot_source *source, struct tr_error *err);
 static enum step on_row(struct tr_snapshot_source *source, struct tr_error *err);
+static enum tr_snapshot_mark first_mark(const struct tr_snapshot_source *source);
 static enum step step_rest(struct tr_snapshot_source *source);
 static enum step failed(struct tr_snapshot_source *source, struct tr_error *err);
 static void give_up(struct tr_snapshot_source *source);
@@ -372,8 +373,7 @@ static enum step on_row(struct tr_snapshot_source *source, struct tr_error *err)
                 pack->ts_sec = (uint32_t)strtoul(
                     source->time_bytes > 1 ? source->time_text + 1 : "0", NULL, 10);
             }
-            tr_snapshot_pack_begin_rows(pack, table->database, table->name,
-                                        source->table_rows == 0);
+            tr_snapshot_pack_begin_rows(pack, table->database, table->name, first_mark(source));
             source->event_table = source->table_at;
         }
     }
@@ -401,6 +401,16 @@ static enum step on_row(struct tr_snapshot_source *source, struct tr_error *err)
     source->rows_done++;
     count(&source->options.progress->rows_done, source->rows_done);
     return STEP_AGAIN;
+}
+
+/* Of an event that begins now. Debezium's `first` is the first row of the first table: where that
+ * one is empty there is none. */
+static enum tr_snapshot_mark first_mark(const struct tr_snapshot_source *source)
+{
+    if (source->table_rows > 0) {
+        return TR_SNAPSHOT_TRUE;
+    }
+    return source->table_at == 0 ? TR_SNAPSHOT_FIRST : TR_SNAPSHOT_FIRST_IN_TABLE;
 }
 
 /* All tables are read. Without any row the last statement is the snapshot's last record. */

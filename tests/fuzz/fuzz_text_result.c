@@ -54,7 +54,8 @@ static void take_row(struct tr_snapshot_pack *pack, const struct tr_text_piece *
 
     if (piece->is_first) {
         pack->used_bytes = 0;
-        tr_snapshot_pack_begin_rows(pack, tr_span_of_text("d"), tr_span_of_text("t"), true);
+        tr_snapshot_pack_begin_rows(pack, tr_span_of_text("d"), tr_span_of_text("t"),
+                                    TR_SNAPSHOT_FIRST);
     }
     if (!tr_snapshot_pack_append(pack, piece->bytes) || !piece->is_last) {
         return;

@@ -434,7 +434,7 @@ static void marks_of_no_one_and_two_tables_with_no_one_and_two_rows(void **state
     check_stream((uint32_t[]){1}, 1, "S0;S0;S0;R t0 3 4 1;E;");
     check_stream((uint32_t[]){2}, 1, "S0;S0;S0;R t0 3 4 2;E;");
     check_stream((uint32_t[]){0, 0}, 2, "S0;S1;S0;E;");
-    check_stream((uint32_t[]){0, 1}, 2, "S0;S0;S0;R t1 3 4 1;E;");
+    check_stream((uint32_t[]){0, 1}, 2, "S0;S0;S0;R t1 1 4 1;E;");
     check_stream((uint32_t[]){1, 0}, 2, "S0;S0;S0;R t0 3 4 1;E;");
     check_stream((uint32_t[]){1, 1}, 2, "S0;S0;S0;R t0 3 2 1;R t1 1 4 1;E;");
     check_stream((uint32_t[]){2, 1}, 2, "S0;S0;S0;R t0 3 2 2;R t1 1 4 1;E;");
