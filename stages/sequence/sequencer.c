@@ -39,6 +39,10 @@ enum tr_code tr_sequencer_init(struct tr_sequencer *sequencer,
         tr_memory_sum_add(sum, "units",
                           (uint64_t)options->unit_count * sequencer->pool.object_bytes);
     }
+    if (sum != NULL && options->publisher != NULL && options->publisher->stream != NULL) {
+        tr_memory_sum_add(sum, "schema-change records (resident only when used)",
+                          (uint64_t)options->unit_count * TR_UNIT_OUTPUT_BYTES_MAX);
+    }
     memcpy(sequencer->file, options->start.file, sizeof(sequencer->file));
     sequencer->offset = options->start.pos;
     sequencer->source_pos = options->start.pos;

@@ -79,7 +79,10 @@ static enum seq_outcome make_room(struct tr_sequencer *sequencer, const struct s
         sequencer->history_wanted = count;
         return SEQ_WAIT;
     }
-    if (sequencer->unit->item_count + count > TR_UNIT_ITEMS_MAX) {
+    /* Records are held until they are routed: units of a bounded size bound them. */
+    if (sequencer->unit->item_count + count > TR_UNIT_ITEMS_MAX ||
+        (sequencer->unit->item_count > 0 &&
+         sequencer->unit_output_bytes >= TR_UNIT_OUTPUT_BYTES_MAX)) {
         seq_unit_close(sequencer, false);
     }
     return seq_unit_open(sequencer, event->cursor) ? SEQ_DONE : SEQ_WAIT;

@@ -105,6 +105,8 @@ static void open_sequencer(struct rig *rig)
                   .event_count = rig->options.event_count,
                   .row_count = rig->options.row_count},
         .catalog = rig->catalog,
+        .model = rig->options.ddl,
+        .publisher = rig->options.publisher,
         .sources = rig->sources,
         .clock = &rig->clock,
         .progress = &rig->progress,
@@ -186,6 +188,12 @@ static void note_item(struct rig *rig, const struct tr_unit *unit, const struct 
     assert_true(rig->item_count < RIG_ITEMS_MAX);
     struct rig_item *noted = &rig->items[rig->item_count++];
     memset(noted, 0, sizeof(*noted)); /* compared as bytes */
+    noted->kind = item->kind;
+    if (item->kind == TR_ITEM_PREPARED) {
+        rig->taken[rig->taken_count].prepared_bytes +=
+            item->prepared->key_bytes + item->prepared->value_bytes;
+        return;
+    }
     const struct tr_table *table = item->schema->table;
 
     assert_in_range(item->at + item->bytes, 0, unit->chunk->used_bytes);
@@ -203,7 +211,6 @@ static void note_item(struct rig *rig, const struct tr_unit *unit, const struct 
     noted->row_first = item->row_first;
     noted->column_count = table->column_count;
     noted->op = item->op;
-    noted->kind = item->kind;
     noted->event_type = item->event_type;
 }
 
@@ -214,6 +221,9 @@ static void take_unit(struct rig *rig, struct tr_unit *unit)
     assert_int_equal(unit->seq, rig->taken_count + 1);
     uint32_t marks = 0;
     uint32_t mark = UINT32_MAX;
+    assert_true(rig->taken_count < RIG_UNITS_MAX);
+    struct rig_unit *noted = &rig->taken[rig->taken_count];
+    noted->prepared_bytes = 0;
     for (uint32_t i = 0; i < unit->item_count; i++) {
         mark = unit->items[i].is_record_mark ? rig->item_count : mark;
         marks += unit->items[i].is_record_mark;
@@ -222,12 +232,13 @@ static void take_unit(struct rig *rig, struct tr_unit *unit)
     /* A record without a mark stands at a place between groups: the end of an XA group. */
     assert_true(marks == unit->position.has_record ||
                 (marks == 0 && unit->position.record.event_count == 0));
-    assert_true(rig->taken_count < RIG_UNITS_MAX);
-    rig->taken[rig->taken_count++] = (struct rig_unit){.position = unit->position,
-                                                       .decoder = unit->decoder,
-                                                       .item_end = rig->item_count,
-                                                       .item_mark = mark,
-                                                       .is_end = unit->is_end};
+    *noted = (struct rig_unit){.position = unit->position,
+                               .decoder = unit->decoder,
+                               .item_end = rig->item_count,
+                               .item_mark = mark,
+                               .prepared_bytes = noted->prepared_bytes,
+                               .is_end = unit->is_end};
+    rig->taken_count++;
     if (unit->chunk_last) {
         if (unit->chunk->home == TR_HOME_INGEST) {
             rig->free_chunks[rig->free_count++] = unit->chunk;

@@ -35,8 +35,9 @@ struct rig_item {
 struct rig_unit {
     struct tr_unit_position position;
     uint32_t decoder;
-    uint32_t item_end;  /* items up to it lie in this unit or before */
-    uint32_t item_mark; /* the item with is_record_mark, if has_record */
+    uint32_t item_end;       /* items up to it lie in this unit or before */
+    uint32_t item_mark;      /* the item with is_record_mark, if has_record */
+    uint64_t prepared_bytes; /* of its prepared records */
     bool is_end;
 };
 
@@ -56,7 +57,9 @@ struct rig_options {
     uint64_t replay_bytes_max; /* 0 = no bound */
     uint32_t output_ratio_q8;  /* 0 = the default */
     const char *table_include;
-    struct tr_table *model; /* taken */
+    struct tr_table *model;   /* taken */
+    struct tr_ddl_model *ddl; /* what statements make of the tables; NULL = they are looked at */
+    const struct tr_ddl_publisher *publisher;
 };
 
 struct rig {
