@@ -12,11 +12,10 @@
 #include "engine/actor.h"
 #include "engine/assert.h"
 #include "engine/health.h"
+#include "engine/metrics_parts.h"
 #include "engine/metrics_process.h"
 #include "engine/pool.h"
 #include "engine/ring.h"
-
-enum metric_type { COUNTER, GAUGE, COUNTER_US, COUNTER_NS, GAUGE_MS, GAUGE_US };
 
 #define NONE TR_METRIC_SCOPE_NONE
 #define ACTOR TR_METRIC_SCOPE_ACTOR
@@ -24,7 +23,7 @@ enum metric_type { COUNTER, GAUGE, COUNTER_US, COUNTER_NS, GAUGE_MS, GAUGE_US };
 #define CAUSE TR_METRIC_SCOPE_CAUSE
 static const struct {
     const char *name;
-    enum metric_type type;
+    enum tr_metric_type type;
     enum tr_metric_scope scope;
     const char *help;
 } metric_table[TR_METRIC_COUNT] = {
@@ -37,30 +36,6 @@ static const struct {
 #undef STREAM
 #undef CAUSE
 
-/* The sections of an exposition after those of the table. */
-enum {
-    SECTION_LATENCY = TR_METRIC_COUNT,
-    SECTION_HEALTH,
-    SECTION_RUNNER_LONGEST,
-    SECTION_RUNNER_SLOW,
-    SECTION_RUNNER_BUSY,
-    SECTION_MEMORY,
-    SECTION_PROCESS,
-    SECTION_END
-};
-
-struct tr_metrics {
-    pthread_mutex_t mutex; /* guards registration: block_count and the entries of blocks above it */
-    uint32_t blocks_max;
-    _Atomic uint32_t block_count;    /* stored under the mutex, read by scrapes */
-    struct tr_metric_block **blocks; /* owns */
-    /* Set by one thread at start, while scrapes may already be under way. */
-    _Atomic(const struct tr_memory_sum *) memory_sum;
-    _Atomic(const struct tr_health *) health;
-    const struct tr_runner *runners[TR_METRICS_RUNNERS_MAX]; /* below runner_count: constant */
-    _Atomic uint32_t runner_count;
-};
-
 static const uint64_t bucket_bounds_us[TR_HISTOGRAM_BUCKETS] = {
     100,      200,      500,       1000,      2000,      5000,       10000,      20000,
     50000,    100000,   200000,    500000,    1000000,   2000000,    5000000,    10000000,
@@ -69,19 +44,10 @@ static const uint64_t bucket_bounds_us[TR_HISTOGRAM_BUCKETS] = {
 #define LATENCY_NAME "tailrace_commit_to_accepted_seconds"
 #define LATENCY_LINES (TR_HISTOGRAM_BUCKETS + 3) /* the buckets, +Inf, sum, count */
 
-/* Whole lines into a bounded buffer: a line that does not fit is taken back and ends the part. */
-struct writer {
-    char *out;
-    size_t room_bytes;
-    size_t bytes;
-    bool is_full;
-};
-
 static struct tr_metric_block *add_block(struct tr_metrics *metrics, enum tr_metric_scope scope,
                                          const char *label);
-static void put(struct writer *w, const char *format, ...) TR_PRINTF(2, 3);
 static bool put_section_line(struct tr_metrics *metrics, struct tr_metrics_cursor *cursor,
-                             struct writer *w);
+                             struct tr_metrics_writer *w);
 
 enum tr_code tr_metrics_open(struct tr_metrics **metrics, uint32_t blocks_max, struct tr_error *err)
 {
@@ -151,7 +117,7 @@ struct tr_metric_block *tr_metrics_add_cause_block(struct tr_metrics *metrics, c
 
 void tr_metrics_set_health(struct tr_metrics *metrics, const struct tr_health *health)
 {
-    /* Release, pairs with the acquire in put_health_line(). */
+    /* Release, pairs with the acquire in tr_metrics_put_health_line(). */
     atomic_store_explicit(&metrics->health, health, memory_order_release);
 }
 
@@ -182,7 +148,7 @@ static struct tr_metric_block *add_block(struct tr_metrics *metrics, enum tr_met
 
 void tr_metrics_set_memory_sum(struct tr_metrics *metrics, const struct tr_memory_sum *sum)
 {
-    /* Release, pairs with the acquire in put_memory_line(): the sum is complete. */
+    /* Release, pairs with the acquire in tr_metrics_put_memory_line(): the sum is complete. */
     atomic_store_explicit(&metrics->memory_sum, sum, memory_order_release);
 }
 
@@ -192,7 +158,7 @@ void tr_metrics_add_runner(struct tr_metrics *metrics, const struct tr_runner *r
     const uint32_t count = atomic_load_explicit(&metrics->runner_count, memory_order_relaxed);
     TR_ASSERT(count < TR_METRICS_RUNNERS_MAX);
     metrics->runners[count] = runner;
-    /* Release, pairs with the acquire in put_runner_line(). */
+    /* Release, pairs with the acquire in tr_metrics_put_runner_line(). */
     atomic_store_explicit(&metrics->runner_count, count + 1, memory_order_release);
 }
 
@@ -221,7 +187,7 @@ void tr_metric_observe_latencies(struct tr_metric_block *block, int64_t latency_
 size_t tr_metrics_write_part(struct tr_metrics *metrics, struct tr_metrics_cursor *cursor,
                              char *out, size_t room_bytes)
 {
-    struct writer w = {.out = out, .room_bytes = room_bytes};
+    struct tr_metrics_writer w = {.out = out, .room_bytes = room_bytes};
 
     TR_ASSERT(room_bytes >= TR_METRICS_PART_BYTES_MIN);
     while (cursor->section < SECTION_END) {
@@ -257,85 +223,6 @@ static uint32_t block_count(struct tr_metrics *metrics)
     return atomic_load_explicit(&metrics->block_count, memory_order_acquire);
 }
 
-static void put(struct writer *w, const char *format, ...)
-{
-    va_list args;
-
-    if (w->is_full) {
-        return;
-    }
-    va_start(args, format);
-    const int bytes = vsnprintf(w->out + w->bytes, w->room_bytes - w->bytes, format, args);
-    va_end(args);
-    if (bytes < 0 || (size_t)bytes >= w->room_bytes - w->bytes) {
-        w->is_full = true;
-        return;
-    }
-    w->bytes += (size_t)bytes;
-}
-
-/* Backslash and line end are escaped in help texts and label values, quotes in the latter
- * (exposition format 0.0.4). */
-static void put_escaped(struct writer *w, const char *text, bool is_label)
-{
-    for (const char *at = text; *at != '\0'; at++) {
-        if (*at == '\\') {
-            put(w, "\\\\");
-        } else if (*at == '\n') {
-            put(w, "\\n");
-        } else if (*at == '"' && is_label) {
-            put(w, "\\\"");
-        } else {
-            put(w, "%c", *at);
-        }
-    }
-}
-
-static void put_head(struct writer *w, const char *name, const char *type, const char *help)
-{
-    put(w, "# HELP %s ", name);
-    put_escaped(w, help, false);
-    put(w, "\n# TYPE %s %s\n", name, type);
-}
-
-static void put_label(struct writer *w, const char *label_name, const char *value)
-{
-    put(w, "{%s=\"", label_name);
-    put_escaped(w, value, true);
-    put(w, "\"");
-}
-
-/* `value` units of `unit_per_second` as seconds, without the rounding of a double. */
-static void put_seconds(struct writer *w, uint64_t value, uint64_t unit_per_second, int digits)
-{
-    put(w, " %" PRIu64 ".%0*" PRIu64 "\n", value / unit_per_second, digits,
-        value % unit_per_second);
-}
-
-static void put_value(struct writer *w, enum metric_type type, uint64_t value)
-{
-    if (value >= TR_METRIC_UNKNOWN) {
-        put(w, value == TR_METRIC_INFINITE ? " +Inf\n" : " NaN\n");
-        return;
-    }
-    switch (type) {
-    case COUNTER:
-    case GAUGE:
-        put(w, " %" PRIu64 "\n", value);
-        return;
-    case GAUGE_MS:
-        put_seconds(w, value, 1000, 3);
-        return;
-    case COUNTER_US:
-    case GAUGE_US:
-        put_seconds(w, value, 1000000, 6);
-        return;
-    case COUNTER_NS:
-        put_seconds(w, value, 1000000000, 9);
-        return;
-    }
-}
-
 static const char *const label_names[] = {[TR_METRIC_SCOPE_NONE] = "",
                                           [TR_METRIC_SCOPE_ACTOR] = "actor",
                                           [TR_METRIC_SCOPE_STREAM] = "stream",
@@ -344,16 +231,16 @@ static const char *const label_names[] = {[TR_METRIC_SCOPE_NONE] = "",
 /* Line 0 is the head (with the sum, for a metric without label); line n + 1 is block n. Returns
  * whether more follow. */
 static bool put_table_line(struct tr_metrics *metrics, uint32_t metric, uint32_t line,
-                           struct writer *w)
+                           struct tr_metrics_writer *w)
 {
-    const enum metric_type type = metric_table[metric].type;
+    const enum tr_metric_type type = metric_table[metric].type;
     const enum tr_metric_scope scope = metric_table[metric].scope;
     const char *name = metric_table[metric].name;
     const uint32_t count = block_count(metrics);
 
     if (line == 0) {
         const bool is_counter = type == COUNTER || type == COUNTER_US || type == COUNTER_NS;
-        put_head(w, name, is_counter ? "counter" : "gauge", metric_table[metric].help);
+        tr_metrics_put_head(w, name, is_counter ? "counter" : "gauge", metric_table[metric].help);
         if (scope != TR_METRIC_SCOPE_NONE) {
             return count > 0;
         }
@@ -362,16 +249,16 @@ static bool put_table_line(struct tr_metrics *metrics, uint32_t metric, uint32_t
             /* Relaxed: a statistic. */
             sum += atomic_load_explicit(&metrics->blocks[i]->values[metric], memory_order_relaxed);
         }
-        put(w, "%s", name);
-        put_value(w, type, sum);
+        tr_metrics_put(w, "%s", name);
+        tr_metrics_put_value(w, type, sum);
         return false;
     }
     const struct tr_metric_block *block = metrics->blocks[line - 1];
     if (block->scope == scope && block->label[0] != '\0') {
-        put(w, "%s", name);
-        put_label(w, label_names[scope], block->label);
-        put(w, "}");
-        put_value(
+        tr_metrics_put(w, "%s", name);
+        tr_metrics_put_label(w, label_names[scope], block->label);
+        tr_metrics_put(w, "}");
+        tr_metrics_put_value(
             w, type,
             atomic_load_explicit(&block->values[metric], memory_order_relaxed)); /* a statistic */
     }
@@ -380,13 +267,13 @@ static bool put_table_line(struct tr_metrics *metrics, uint32_t metric, uint32_t
 
 /* Line 0 is the head; then LATENCY_LINES lines per stream's block, each with the sum of the buckets
  * up to its own. */
-static bool put_latency_line(struct tr_metrics *metrics, uint32_t line, struct writer *w)
+static bool put_latency_line(struct tr_metrics *metrics, uint32_t line, struct tr_metrics_writer *w)
 {
     const uint32_t count = block_count(metrics);
 
     if (line == 0) {
-        put_head(w, LATENCY_NAME, "histogram",
-                 "Time from the commit at the source to the record's acceptance.");
+        tr_metrics_put_head(w, LATENCY_NAME, "histogram",
+                            "Time from the commit at the source to the record's acceptance.");
         return count > 0;
     }
     const uint32_t block_index = (line - 1) / LATENCY_LINES;
@@ -397,10 +284,10 @@ static bool put_latency_line(struct tr_metrics *metrics, uint32_t line, struct w
         return has_more;
     }
     if (part == TR_HISTOGRAM_BUCKETS + 1) {
-        put(w, LATENCY_NAME "_sum");
-        put_label(w, "stream", block->label);
-        put(w, "}");
-        put_value(
+        tr_metrics_put(w, LATENCY_NAME "_sum");
+        tr_metrics_put_label(w, "stream", block->label);
+        tr_metrics_put(w, "}");
+        tr_metrics_put_value(
             w, COUNTER_US,
             atomic_load_explicit(&block->latency_sum_us, memory_order_relaxed)); /* a statistic */
         return has_more;
@@ -410,102 +297,20 @@ static bool put_latency_line(struct tr_metrics *metrics, uint32_t line, struct w
         up_to_here += atomic_load_explicit(&block->latency_buckets[i],
                                            memory_order_relaxed); /* a statistic */
     }
-    put(w, part > TR_HISTOGRAM_BUCKETS ? LATENCY_NAME "_count" : LATENCY_NAME "_bucket");
-    put_label(w, "stream", block->label);
+    tr_metrics_put(w, part > TR_HISTOGRAM_BUCKETS ? LATENCY_NAME "_count" : LATENCY_NAME "_bucket");
+    tr_metrics_put_label(w, "stream", block->label);
     if (part < TR_HISTOGRAM_BUCKETS) {
-        put(w, ",le=\"%g\"", (double)bucket_bounds_us[part] / 1e6);
+        tr_metrics_put(w, ",le=\"%g\"", (double)bucket_bounds_us[part] / 1e6);
     } else if (part == TR_HISTOGRAM_BUCKETS) {
-        put(w, ",le=\"+Inf\"");
+        tr_metrics_put(w, ",le=\"+Inf\"");
     }
-    put(w, "} %" PRIu64 "\n", up_to_here);
+    tr_metrics_put(w, "} %" PRIu64 "\n", up_to_here);
     return has_more;
-}
-
-static bool put_runner_line(struct tr_metrics *metrics, uint32_t section, uint32_t line,
-                            struct writer *w)
-{
-    static const struct {
-        const char *name;
-        const char *type;
-        const char *help;
-    } heads[] = {
-        {"tailrace_runner_longest_cycle_seconds", "gauge",
-         "Longest duty cycle of a thread since start."},
-        {"tailrace_runner_slow_cycles_total", "counter",
-         "Duty cycles of a thread that took more than 20 ms."},
-        {"tailrace_runner_busy_seconds_total", "counter",
-         "Time a thread spent in cycles that did work."},
-    };
-    const uint32_t kind = section - SECTION_RUNNER_LONGEST;
-    /* Acquire, pairs with the release in tr_metrics_add_runner(). */
-    const uint32_t count = atomic_load_explicit(&metrics->runner_count, memory_order_acquire);
-
-    if (line == 0) {
-        put_head(w, heads[kind].name, heads[kind].type, heads[kind].help);
-        return count > 0;
-    }
-    const struct tr_runner *runner = metrics->runners[line - 1];
-    put(w, "%s", heads[kind].name);
-    put_label(w, "runner", runner->name);
-    put(w, "}");
-    /* Relaxed: statistics. */
-    if (section == SECTION_RUNNER_LONGEST) {
-        const int64_t longest_ns =
-            atomic_load_explicit(&runner->longest_cycle_ns, memory_order_relaxed);
-        put_value(w, COUNTER_NS, (uint64_t)longest_ns);
-    } else if (section == SECTION_RUNNER_SLOW) {
-        put_value(w, COUNTER,
-                  atomic_load_explicit(&runner->slow_cycle_count, memory_order_relaxed));
-    } else {
-        const int64_t busy_ns = atomic_load_explicit(&runner->busy_ns, memory_order_relaxed);
-        put_value(w, COUNTER_NS, (uint64_t)busy_ns);
-    }
-    return line < count;
-}
-
-/* Line 0 is the head; line n + 1 is state n: 1 for the one that is. */
-static bool put_health_line(struct tr_metrics *metrics, uint32_t line, struct writer *w)
-{
-    /* Acquire, pairs with the release in tr_metrics_set_health(). */
-    const struct tr_health *health = atomic_load_explicit(&metrics->health, memory_order_acquire);
-
-    if (health == NULL) {
-        return false;
-    }
-    if (line == 0) {
-        put_head(w, "tailrace_health_state", "gauge", "1 for the state that /q/health says.");
-        return true;
-    }
-    const enum tr_health_state state = (enum tr_health_state)(line - 1);
-    put(w, "tailrace_health_state");
-    put_label(w, "state", tr_health_state_name(state));
-    put(w, "} %d\n", tr_health_state_of(health) == state ? 1 : 0);
-    return line < TR_HEALTH_STATE_COUNT;
-}
-
-static bool put_memory_line(struct tr_metrics *metrics, uint32_t line, struct writer *w)
-{
-    /* Acquire, pairs with the release in tr_metrics_set_memory_sum(). */
-    const struct tr_memory_sum *sum =
-        atomic_load_explicit(&metrics->memory_sum, memory_order_acquire);
-
-    if (sum == NULL) {
-        return false;
-    }
-    if (line == 0) {
-        put_head(w, "tailrace_memory_limit_bytes", "gauge",
-                 "Ceiling of each pool, ring and table: the sum printed at start.");
-        return sum->term_count > 0;
-    }
-    put(w, "tailrace_memory_limit_bytes");
-    put_label(w, "term", sum->terms[line - 1].name);
-    put(w, "} %" PRIu64 "\n", sum->terms[line - 1].bytes);
-    return line < sum->term_count;
 }
 
 /* Lines of one section are numbered from 0; returns whether the section has more after this one. */
 static bool put_section_line(struct tr_metrics *metrics, struct tr_metrics_cursor *cursor,
-                             struct writer *w)
+                             struct tr_metrics_writer *w)
 {
     if (cursor->section < TR_METRIC_COUNT) {
         return put_table_line(metrics, cursor->section, cursor->line, w);
@@ -514,16 +319,16 @@ static bool put_section_line(struct tr_metrics *metrics, struct tr_metrics_curso
     case SECTION_LATENCY:
         return put_latency_line(metrics, cursor->line, w);
     case SECTION_HEALTH:
-        return put_health_line(metrics, cursor->line, w);
+        return tr_metrics_put_health_line(metrics, cursor->line, w);
     case SECTION_RUNNER_LONGEST:
     case SECTION_RUNNER_SLOW:
     case SECTION_RUNNER_BUSY:
-        return put_runner_line(metrics, cursor->section, cursor->line, w);
+        return tr_metrics_put_runner_line(metrics, cursor->section, cursor->line, w);
     case SECTION_MEMORY:
-        return put_memory_line(metrics, cursor->line, w);
+        return tr_metrics_put_memory_line(metrics, cursor->line, w);
     case SECTION_PROCESS: {
         char text[TR_METRICS_PROCESS_BYTES];
-        put(w, "%.*s", (int)tr_metrics_process_write(text, sizeof(text)), text);
+        tr_metrics_put(w, "%.*s", (int)tr_metrics_process_write(text, sizeof(text)), text);
         return false;
     }
     }

@@ -7,11 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
 #include "engine/actor.h"
+#include "engine/health.h"
 #include "engine/metrics.h"
 #include "engine/pool.h"
+
+#include <cmocka.h>
 
 static char text[1048576];
 
@@ -56,6 +57,31 @@ static void metrics_of_a_stream_carry_its_name_escaped(void **state)
     write_all(metrics);
     assert_non_null(strstr(text, "\ntailrace_records_acked_total{stream=\"a\\\"b\\\\c\\nd\"} 7\n"));
     assert_null(strstr(text, "shipper-0"));
+    tr_metrics_close(metrics);
+}
+
+static void causes_states_and_what_no_number_tells_are_shown(void **state)
+{
+    (void)state;
+    struct tr_metrics *metrics = open_metrics(4);
+    struct tr_metric_block *gauges = tr_metrics_add_block(metrics, "supervisor");
+    struct tr_metric_block *cause = tr_metrics_add_cause_block(metrics, "sink");
+    struct tr_health health = {0};
+    tr_metric_add(cause, TR_METRIC_BLOCKED, 1500000);
+    tr_metric_set(gauges, TR_METRIC_LAG, TR_METRIC_UNKNOWN);
+    tr_metric_set(gauges, TR_METRIC_CATCH_UP, TR_METRIC_INFINITE);
+    tr_metric_set(gauges, TR_METRIC_OFFSET_AGE, 2500);
+    tr_metrics_set_health(metrics, &health);
+    tr_health_set(&health, TR_HEALTH_STALLED, 5);
+    write_all(metrics);
+    assert_non_null(strstr(text, "\ntailrace_blocked_seconds_total{cause=\"sink\"} 1.500000\n"));
+    assert_null(strstr(text, "cause=\"supervisor\""));
+    assert_non_null(strstr(text, "\ntailrace_lag_seconds NaN\n"));
+    assert_non_null(strstr(text, "\ntailrace_catch_up_seconds +Inf\n"));
+    assert_non_null(strstr(text, "\ntailrace_offset_age_seconds 2.500\n"));
+    assert_non_null(strstr(text, "\ntailrace_health_state{state=\"stalled\"} 1\n"));
+    assert_non_null(strstr(text, "\ntailrace_health_state{state=\"starting\"} 0\n"));
+    assert_non_null(strstr(text, "\ntailrace_health_state{state=\"failed\"} 0\n"));
     tr_metrics_close(metrics);
 }
 
@@ -170,6 +196,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(metrics_without_label_are_summed_over_all_blocks),
         cmocka_unit_test(metrics_of_a_stream_carry_its_name_escaped),
+        cmocka_unit_test(causes_states_and_what_no_number_tells_are_shown),
         cmocka_unit_test(latency_buckets_are_cumulative_and_count_their_bound),
         cmocka_unit_test(scrape_in_parts_equals_the_whole),
         cmocka_unit_test(process_values_are_there),
