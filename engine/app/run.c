@@ -208,6 +208,10 @@ static enum tr_code start_pipeline(struct run *run, struct tr_pipeline_options *
         return err->code;
     }
     tr_memory_sum_add(&run->pipeline.memory, "catalog", run->config->catalog_max_bytes);
+    if (run->start.snapshot != NULL) {
+        tr_memory_sum_add(&run->pipeline.memory, "snapshot",
+                          tr_snapshot_memory_bytes(run->start.snapshot));
+    }
     tr_memory_sum_add(&run->pipeline.memory, "stream names", tr_streams_memory_bytes());
     tr_memory_sum_add(&run->pipeline.memory, "metrics", tr_metrics_memory_bytes(METRIC_BLOCKS_MAX));
     tr_memory_sum_add(&run->pipeline.memory, "http", tr_http_memory_bytes());

@@ -116,6 +116,12 @@ const struct tr_snapshot_progress *tr_snapshot_progress(const struct tr_snapshot
     return &snapshot->progress;
 }
 
+uint64_t tr_snapshot_memory_bytes(const struct tr_snapshot *snapshot)
+{
+    return snapshot->schema.names.bytes + snapshot->schema.texts.bytes +
+           tr_snapshot_source_memory_bytes(&snapshot->source);
+}
+
 /* The cut is made: the view's connection becomes a stream of rows. */
 static enum tr_code begin(struct tr_snapshot *snapshot, struct tr_error *err)
 {

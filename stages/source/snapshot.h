@@ -109,6 +109,9 @@ tr_snapshot_each_table(const struct tr_snapshot *snapshot,
 const struct tr_source_port *tr_snapshot_port(struct tr_snapshot *snapshot,
                                               const struct tr_source_port *log);
 
+/* A term of the memory sum: the schema's texts, and room for the largest row; given back at END. */
+uint64_t tr_snapshot_memory_bytes(const struct tr_snapshot *snapshot);
+
 const struct tr_snapshot_progress *tr_snapshot_progress(const struct tr_snapshot *snapshot);
 
 #endif

@@ -20,11 +20,12 @@ static void serve(struct tr_snapshot_pack *pack);
 static void begin_packet(struct tr_snapshot_pack *pack);
 
 enum tr_code tr_snapshot_pack_init(struct tr_snapshot_pack *pack, size_t row_bytes_max,
-                                   struct tr_error *err)
+                                   bool arranges, struct tr_error *err)
 {
-    /* Twice: a row is arranged behind itself. Pages that no large row touches cost nothing. */
+    /* A row is arranged behind itself. */
     const size_t room_bytes = TR_EVENT_HEADER_BYTES + BODY_BYTES_MAX +
-                              TR_SNAPSHOT_EVENT_BYTES_TARGET + 2 * row_bytes_max + TR_COLUMNS_MAX;
+                              TR_SNAPSHOT_EVENT_BYTES_TARGET + row_bytes_max +
+                              (arranges ? row_bytes_max + TR_COLUMNS_MAX : 0);
 
     *pack = (struct tr_snapshot_pack){
         .bytes = calloc(1, room_bytes), .room_bytes = room_bytes, .sequence = FIRST_SEQUENCE};

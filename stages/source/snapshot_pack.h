@@ -44,9 +44,10 @@ struct tr_snapshot_pack {
     uint32_t cell_at[TR_COLUMNS_MAX + 1]; /* arrange: where the row's cells begin, and its end */
 };
 
-/* Takes the memory; `row_bytes_max`: the largest row or statement. Errors: TR_ERR_SYSTEM. */
+/* Takes the memory; `row_bytes_max`: the largest row or statement; `arranges`: rows will be arranged.
+ * Errors: TR_ERR_SYSTEM. */
 TR_NODISCARD enum tr_code tr_snapshot_pack_init(struct tr_snapshot_pack *pack, size_t row_bytes_max,
-                                                struct tr_error *err);
+                                                bool arranges, struct tr_error *err);
 /* Accepts a zeroed pack. */
 void tr_snapshot_pack_deinit(struct tr_snapshot_pack *pack);
 

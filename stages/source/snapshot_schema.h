@@ -23,7 +23,8 @@ struct tr_snapshot_block; /* of an arena */
 /* Texts that live together. */
 struct tr_snapshot_texts {
     struct tr_snapshot_block *first; /* owns */
-    bool failed;                     /* sticky: memory was refused */
+    uint64_t bytes;
+    bool failed; /* sticky: memory was refused */
 };
 
 struct tr_snapshot_table {

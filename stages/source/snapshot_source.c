@@ -53,7 +53,12 @@ enum tr_code tr_snapshot_source_init(struct tr_snapshot_source *source,
         options->row_bytes_max < ROW_BYTES_CAP ? options->row_bytes_max : ROW_BYTES_CAP;
     const size_t statement_bytes = tr_snapshot_schema_bytes_max(schema);
     uint64_t estimated = 0;
+    bool arranges = false;
 
+    for (uint32_t i = 0; i < schema->row_table_count; i++) {
+        estimated += schema->tables[schema->row_tables[i]].rows_estimated;
+        arranges = arranges || schema->tables[schema->row_tables[i]].is_overridden;
+    }
     *source = (struct tr_snapshot_source){
         .port = {.self = source,
                  .framing = TR_FRAMING_PACKETS,
@@ -70,7 +75,8 @@ enum tr_code tr_snapshot_source_init(struct tr_snapshot_source *source,
     enum tr_code code = tr_text_result_init(&source->result, &options->link, err);
     if (code == TR_OK) {
         code = tr_snapshot_pack_init(
-            &source->pack, row_bytes_max > statement_bytes ? row_bytes_max : statement_bytes, err);
+            &source->pack, row_bytes_max > statement_bytes ? row_bytes_max : statement_bytes,
+            arranges, err);
     }
     if (code == TR_OK && (source->statement == NULL || source->sources == NULL)) {
         code = TR_FAIL(err, TR_ERR_SYSTEM, TR_STOP, "no memory for the snapshot: add memory");
@@ -81,12 +87,14 @@ enum tr_code tr_snapshot_source_init(struct tr_snapshot_source *source,
     }
     source->has_result = true;
     source->pack.ts_sec = options->ts_sec;
-    for (uint32_t i = 0; i < schema->row_table_count; i++) {
-        estimated += schema->tables[schema->row_tables[i]].rows_estimated;
-    }
     count(&options->progress->table_count, schema->row_table_count);
     count(&options->progress->rows_estimated, estimated);
     return TR_OK;
+}
+
+uint64_t tr_snapshot_source_memory_bytes(const struct tr_snapshot_source *source)
+{
+    return TR_TEXT_RESULT_IN_BYTES + source->pack.room_bytes + source->statement_room;
 }
 
 void tr_snapshot_source_deinit(struct tr_snapshot_source *source)

@@ -85,6 +85,9 @@ struct tr_snapshot_source {
 TR_NODISCARD enum tr_code tr_snapshot_source_init(struct tr_snapshot_source *source,
                                                   const struct tr_snapshot_source_options *options,
                                                   struct tr_error *err);
+/* What it takes until its end. */
+uint64_t tr_snapshot_source_memory_bytes(const struct tr_snapshot_source *source);
+
 /* Accepts a zeroed source. */
 void tr_snapshot_source_deinit(struct tr_snapshot_source *source);
 

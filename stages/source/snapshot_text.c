@@ -65,6 +65,7 @@ void *tr_snapshot_texts_take(struct tr_snapshot_texts *texts, size_t bytes)
         block->room_bytes = room_bytes;
         block->next = texts->first;
         texts->first = block;
+        texts->bytes += room_bytes;
     }
     void *at = block->bytes + block->used_bytes;
     block->used_bytes += rounded;

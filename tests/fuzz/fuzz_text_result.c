@@ -109,7 +109,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const struct tr_raw_link link = {.fd = fds[0], .wake_fd = eventfd(0, EFD_NONBLOCK)};
     const size_t bytes = write_packets(packets, data, size);
     if (tr_text_result_init(&result, &link, &err) == TR_OK &&
-        tr_snapshot_pack_init(&pack, ROW_BYTES_MAX, &err) == TR_OK &&
+        tr_snapshot_pack_init(&pack, ROW_BYTES_MAX, true, &err) == TR_OK &&
         tr_text_result_send(&result, tr_span_of_text("SELECT"), &err) == TR_OK &&
         send(fds[1], packets, bytes, MSG_DONTWAIT) == (ssize_t)bytes) {
         (void)shutdown(fds[1], SHUT_WR);

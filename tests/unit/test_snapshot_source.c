@@ -211,7 +211,7 @@ static void say_error(struct rig *rig, uint16_t number, const char *text)
 
 /* --- our side ---------------------------------------------------------------------------------- */
 
-static struct rig *rig_open(uint32_t table_count, uint64_t row_bytes_max)
+static struct rig *rig_open_for(uint32_t table_count, uint64_t row_bytes_max, bool is_overridden)
 {
     static const char *const names[TABLES_MAX] = {"t0", "t1", "t2", "t3"};
     struct rig *rig = calloc(1, sizeof(*rig));
@@ -235,6 +235,7 @@ static struct rig *rig_open(uint32_t table_count, uint64_t row_bytes_max)
                                                     .columns = rig->columns,
                                                     .column_count = 3,
                                                     .is_captured = true,
+                                                    .is_overridden = is_overridden,
                                                     .rows_estimated = 10};
         rig->row_tables[i] = i;
     }
@@ -275,6 +276,11 @@ static struct rig *rig_open(uint32_t table_count, uint64_t row_bytes_max)
         say_ok(rig); /* SAVEPOINT */
     }
     return rig;
+}
+
+static struct rig *rig_open(uint32_t table_count, uint64_t row_bytes_max)
+{
+    return rig_open_for(table_count, row_bytes_max, false);
 }
 
 static void rig_close(struct rig *rig)
@@ -551,10 +557,9 @@ static void a_users_select_may_leave_out_and_swap_columns(void **state)
 {
     static const char *const names[] = {"b", "ID"};
     static const char wanted[] = "\0019\xFB\2hi";
-    struct rig *rig = rig_open(1, 65536);
+    struct rig *rig = rig_open_for(1, 65536, true);
 
     (void)state;
-    rig->tables[0].is_overridden = true;
     say_time(rig, "5");
     say_columns(rig, names, 2);
     say(rig, "\2hi\0019", 5);
@@ -572,10 +577,9 @@ static void a_users_select_may_leave_out_and_swap_columns(void **state)
 static void a_users_select_with_a_strange_column_is_refused(void **state)
 {
     static const char *const names[] = {"id", "nonsense"};
-    struct rig *rig = rig_open(1, 65536);
+    struct rig *rig = rig_open_for(1, 65536, true);
 
     (void)state;
-    rig->tables[0].is_overridden = true;
     say_time(rig, "5");
     say_columns(rig, names, 2);
     say_eof(rig);
