@@ -47,10 +47,11 @@ static const char *table_text(const struct tr_ddl_change *change, char out[TABLE
     return out;
 }
 
-/* How many documents and records the statement may leave behind: lists are cut into one each. */
+/* How many documents and records the statement may leave behind: lists are cut into one each, and
+ * ALTER TABLE … CONVERT PARTITION makes a second table. */
 static uint32_t effects_max(const struct tr_ddl_scan *scan, struct tr_span sql)
 {
-    uint32_t count = 1;
+    uint32_t count = scan->kind == TR_STATEMENT_ALTER_TABLE ? 2 : 1;
 
     if (scan->kind == TR_STATEMENT_DROP_TABLE || scan->kind == TR_STATEMENT_RENAME_TABLE) {
         for (size_t i = 0; i < sql.bytes; i++) {
