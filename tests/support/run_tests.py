@@ -47,12 +47,12 @@ def run(command, **options):
                           errors="replace", **options)
 
 
-def build(tally, preset):
+def build(tally, preset, target="all"):
     environment = dict(os.environ)
     if shutil.which("ccache"):
         environment.update(CMAKE_C_COMPILER_LAUNCHER="ccache", CMAKE_CXX_COMPILER_LAUNCHER="ccache")
     start = time.monotonic()
-    for command in (["cmake", "--preset", preset], ["cmake", "--build", "--preset", preset, "-j", JOBS]):
+    for command in (["cmake", "--preset", preset], ["cmake", "--build", "--preset", preset, "-j", JOBS, "--target", target]):
         result = run(command, env=environment)
         if result.returncode != 0:
             print(result.stdout[-20000:])
@@ -259,7 +259,7 @@ def main():
         build(tally, "clang")
     if "fuzz" in parts and build(tally, "fuzz"):
         fuzz(tally, 600 if nightly else 8)
-    if ("integration" in parts or "quickstart" in parts) and build(tally, "release"):
+    if ("integration" in parts or "quickstart" in parts) and build(tally, "release", "programs"):
         if "integration" in parts:
             integration(tally)
         if "quickstart" in parts:
