@@ -166,8 +166,9 @@ static const struct ddl_type_entry *match(struct ddl_parser *parser)
             }
         }
     }
+    const uint8_t first = parser->token.text.data[0] & 0xDF; /* in upper case */
     for (size_t i = 0; i < sizeof(entries) / sizeof(entries[0]); i++) {
-        if (match_words(parser, entries[i].words)) {
+        if (first == (uint8_t)entries[i].words[0] && match_words(parser, entries[i].words)) {
             return &entries[i];
         }
     }

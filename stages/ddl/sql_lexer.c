@@ -170,17 +170,17 @@ static struct tr_sql_token take_token(struct tr_sql_lexer *lexer)
 
 bool tr_sql_is_word(const struct tr_sql_token *token, const char *word)
 {
-    if (token->kind != TR_SQL_WORD || token->text.bytes != strlen(word)) {
+    if (token->kind != TR_SQL_WORD) {
         return false;
     }
-    for (size_t i = 0; i < token->text.bytes; i++) {
+    for (size_t i = 0; i < token->text.bytes; i++) { /* most words differ in their first letter */
         const uint8_t c = token->text.data[i];
         const uint8_t upper = (uint8_t)(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c);
-        if (upper != (uint8_t)word[i]) {
+        if (word[i] == '\0' || upper != (uint8_t)word[i]) {
             return false;
         }
     }
-    return true;
+    return word[token->text.bytes] == '\0';
 }
 
 bool tr_sql_is_mark(const struct tr_sql_token *token, char mark)

@@ -273,7 +273,9 @@ class Run:
             # What an ALTER makes of a TIMESTAMP under OFF is not in MySQL's log, and differs from run to run on MariaDB.
             bare = any(row[3] == "timestamp" and row[2] == "NO" and row[1] is None and "on update" not in row[7]
                        for table in g.tables.values() for row in table.rows)
-            self.client.query("SET SESSION explicit_defaults_for_timestamp = " + g.pick(["ON"] if bare else ["ON", "OFF", "OFF"]))
+            explicit = g.pick(["ON"] if bare else ["ON", "OFF", "OFF"])
+            g.implicit_timestamps = explicit == "OFF"
+            self.client.query("SET SESSION explicit_defaults_for_timestamp = " + explicit)
 
     def generate(self):
         g = self.generator
