@@ -269,13 +269,9 @@ class Run:
             self.client.query("SET SESSION " + g.pick(
                 ["sql_generate_invisible_primary_key = ON", "sql_generate_invisible_primary_key = OFF", "show_gipk_in_create_table_and_information_schema = ON"]
                 if self.flavor == "mysql" else ["binlog_alter_two_phase = ON", "binlog_alter_two_phase = OFF"]))
-        if g.chance(0.02) and self.flavor == "mysql":
-            # What an ALTER makes of a TIMESTAMP under OFF is not in MySQL's log, and differs from run to run on MariaDB.
-            bare = any(row[3] == "timestamp" and row[2] == "NO" and row[1] is None and "on update" not in row[7]
-                       for table in g.tables.values() for row in table.rows)
-            explicit = g.pick(["ON"] if bare else ["ON", "OFF", "OFF"])
-            g.implicit_timestamps = explicit == "OFF"
-            self.client.query("SET SESSION explicit_defaults_for_timestamp = " + explicit)
+        if self.flavor == "mysql" and g.chance(0.3 if g.implicit_timestamps else 0.02):
+            g.implicit_timestamps = not g.implicit_timestamps
+            self.client.query("SET SESSION explicit_defaults_for_timestamp = " + ("OFF" if g.implicit_timestamps else "ON"))
 
     def generate(self):
         g = self.generator
@@ -346,7 +342,8 @@ class Run:
         self.client, self.reader = Client(self.server.socket), Client(self.server.socket)
         self.client.query("SET SESSION sql_mode = ''")
         self.client.query("SET NAMES utf8mb4")
-        self.generator.modes, self.generator.current = set(), None
+        self.client.query("SET SESSION foreign_key_checks = 0")
+        self.generator.modes, self.generator.current, self.generator.implicit_timestamps = set(), None, False
 
     def heal(self):
         """MariaDB can refuse a statement that it has half carried out, and not log it: what it changed goes."""

@@ -454,8 +454,6 @@ class Generator:
             column = self.name(row[0])
             kind = {"decimal": "decimal", "float": "float", "double": "float", "char": "text", "varchar": "text"}.get(
                 row[3], "int" if "int" in row[3] else None)
-            if row[3] == "timestamp" and self.implicit_timestamps:  # MySQL's log does not tell what that makes
-                return ["FORCE"]
             if kind is None:
                 return ["ALTER"] + word + [column, "DROP", "DEFAULT"]
             return ["ALTER"] + word + [column] + (["DROP", "DEFAULT"] if self.chance(0.3) else ["SET", "DEFAULT"] + self.set_default(kind))
@@ -584,6 +582,8 @@ class Generator:
         return parts
 
     def bare_statement(self):
+        if self.implicit_timestamps and self.databases:
+            return self.create_table()  # MySQL does not log under which setting an ALTER ran
         if self.tables and self.chance(0.06):
             return self.aside()
         if len(self.databases) == 0 or self.chance(0.04):
