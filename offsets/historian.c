@@ -131,9 +131,15 @@ static void append_done(struct tr_historian *historian, int64_t now_ns)
     lock(historian);
     for (uint32_t i = 0; i < historian->batch_count; i++) {
         tr_history_seal_add(&historian->seal, historian->texts[i]);
+        historian->stored_bytes += historian->texts[i].bytes;
     }
     unlock(historian);
     free_batch(historian);
+    if (historian->options.history_bytes != NULL) {
+        /* Release, pairs with the sequencer's acquire: their memory is given back. */
+        atomic_store_explicit(historian->options.history_bytes, historian->stored_bytes,
+                              memory_order_release);
+    }
 }
 
 static void append_failed(struct tr_historian *historian, int64_t now_ns,

@@ -31,6 +31,8 @@
 #include "offsets/history_store.h"
 
 #define TR_HISTORY_RING_SLOTS 1024
+#define TR_HISTORY_BYTES_MAX                                                                       \
+    ((uint64_t)16 * 1024 * 1024) /* of documents under way: beyond it no statement is read */
 
 /* One document on its way to the store. */
 struct tr_history_entry {
@@ -44,6 +46,7 @@ struct tr_historian_options {
     struct tr_ring *entries;        /* struct tr_history_entry, from the sequencer */
     const _Atomic uint64_t *sequenced_seq;
     _Atomic uint64_t *history_seq;
+    _Atomic uint64_t *history_bytes; /* of documents stored and freed since start; may be NULL */
     struct tr_doorbell *coordinator_bell; /* rung when history_seq moves; NULL = nobody parks, or
                                              the coordinator is stepped after us on one runner */
     struct tr_history_seal seal; /* of the documents that the store had when it was loaded */
@@ -59,6 +62,7 @@ struct tr_historian {
     struct tr_span texts[TR_HISTORY_BATCH_MAX];
     uint32_t batch_count;
     uint64_t published_seq;
+    uint64_t stored_bytes;
     bool is_storing;
     bool has_failed; /* TR_STOP: no more */
     int64_t next_try_ns;

@@ -34,6 +34,7 @@ struct tr_progress {
     _Atomic uint64_t saved_seq;
     /* Written by the historian: every schema change of units up to it is stored. UINT64_MAX: there is no history. */
     alignas(TR_NO_SHARE_BYTES) _Atomic uint64_t history_seq;
+    _Atomic uint64_t history_bytes; /* of documents stored since start */
     /* One line each, written by shipper s. */
     struct {
         alignas(TR_NO_SHARE_BYTES) _Atomic uint64_t acked_seq;

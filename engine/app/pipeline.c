@@ -250,10 +250,13 @@ static void make_historian(struct tr_pipeline *pipeline)
     historian.entries = &pipeline->sequencer_history;
     historian.sequenced_seq = &pipeline->progress.sequenced_seq;
     historian.history_seq = &pipeline->progress.history_seq;
+    historian.history_bytes = &pipeline->progress.history_bytes;
     historian.coordinator_bell = tr_pipeline_bell(pipeline->place.service);
     historian.fault = pipeline->options.fault;
     historian.metrics = tr_metrics_add_block(pipeline->options.metrics, "historian");
     tr_historian_init(&pipeline->historian, &historian);
+    tr_memory_sum_add(&pipeline->memory, "history documents (resident only when used)",
+                      TR_HISTORY_BYTES_MAX);
     tr_pipeline_add_actor(pipeline, pipeline->place.service, &pipeline->historian.actor,
                           TR_PIPELINE_ONLY_ONE);
 }

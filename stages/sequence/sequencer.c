@@ -234,8 +234,7 @@ bool tr_sequencer_has_work(void *self)
     struct tr_sequencer *sequencer = self;
     const bool can_open = (sequencer->unit != NULL || sequencer->pool.free_count > 0) &&
                           (sequencer->history_wanted == 0 ||
-                           TR_HISTORY_RING_SLOTS - tr_ring_depth(sequencer->options.history) >=
-                               sequencer->history_wanted);
+                           seq_history_has_room(sequencer, sequencer->history_wanted));
 
     if (sequencer->resume_due || !tr_ring_is_empty(sequencer->options.units)) {
         return true;

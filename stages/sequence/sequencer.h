@@ -16,8 +16,8 @@
  * chunk home.
  *
  * The first error ends it: everything before the event at fault is sequenced, then the fault is
- * raised and nothing is consumed any more. It waits only for a unit, for inflate, or for the replay
- * bound.
+ * raised and nothing is consumed any more. It waits only for a unit, for inflate, for the replay
+ * bound, or for the historian to take documents.
  *
  * @thread init, deinit: before and after the runner; step, has_work: the runner
  */
@@ -229,6 +229,7 @@ struct tr_sequencer {
     bool in_snapshot;             /* the log's events come later */
     bool tells_timestamps;        /* statements say explicit_defaults_for_timestamp in flags2 */
     uint32_t history_wanted;      /* slots of `history` that a statement waits for; 0 = none */
+    uint64_t history_bytes;       /* of documents sent since start */
     struct tr_prepared *prepared; /* owns; newest first */
     uint8_t *large_query;         /* owns: a statement being gathered from pieces; NULL = none */
     size_t large_query_bytes;     /* of the whole event, with its trailer */

@@ -91,6 +91,8 @@ enum seq_outcome seq_statement(struct tr_sequencer *sequencer, const struct seq_
 enum seq_outcome seq_snapshot_statement(struct tr_sequencer *sequencer,
                                         const struct seq_event *event);
 /* Frees prepared records that no unit after `routed_seq` can hold. */
+/* Whether `count` more documents may be given to the historian: slots, and bytes not yet stored. */
+bool seq_history_has_room(const struct tr_sequencer *sequencer, uint32_t count);
 void seq_prepared_collect(struct tr_sequencer *sequencer, uint64_t routed_seq);
 
 /* --- sequencer_large.c */

@@ -61,13 +61,25 @@ static uint32_t effects_max(const struct tr_ddl_scan *scan, struct tr_span sql)
     return count;
 }
 
+bool seq_history_has_room(const struct tr_sequencer *sequencer, uint32_t count)
+{
+    const struct tr_ring *history = sequencer->options.history;
+
+    if (history == NULL) {
+        return true;
+    }
+    /* Acquire, pairs with the historian's release: these are freed. */
+    const uint64_t stored_bytes =
+        atomic_load_explicit(&sequencer->options.progress->history_bytes, memory_order_acquire);
+    return TR_HISTORY_RING_SLOTS - tr_ring_depth(history) >= count &&
+           sequencer->history_bytes - stored_bytes <= TR_HISTORY_BYTES_MAX;
+}
+
 /* A unit with room for `count` items, and room for as many documents: WAIT, or FAILED when there
  * can never be. */
 static enum seq_outcome make_room(struct tr_sequencer *sequencer, const struct seq_event *event,
                                   uint32_t count)
 {
-    struct tr_ring *history = sequencer->options.history;
-
     sequencer->history_wanted = 0;
     if (count > TR_UNIT_ITEMS_MAX || count > TR_HISTORY_RING_SLOTS) {
         (void)TR_FAIL(&sequencer->error, TR_ERR_MEMORY_LIMIT, TR_STOP,
@@ -75,7 +87,7 @@ static enum seq_outcome make_room(struct tr_sequencer *sequencer, const struct s
                       count, TR_UNIT_ITEMS_MAX);
         return fail(sequencer);
     }
-    if (history != NULL && TR_HISTORY_RING_SLOTS - tr_ring_depth(history) < count) {
+    if (!seq_history_has_room(sequencer, count)) {
         TR_COVER("sequencer.history_full");
         sequencer->history_wanted = count;
         return SEQ_WAIT;
@@ -197,6 +209,7 @@ static void send_publication(struct tr_sequencer *sequencer, struct tr_ddl_publi
         *entry = (struct tr_history_entry){.seq = unit->seq,
                                            .text = publication->documents[i].text,
                                            .bytes = publication->documents[i].bytes};
+        sequencer->history_bytes += entry->bytes;
         publication->documents[i].text = NULL; /* travels */
         tr_ring_publish(sequencer->options.history, 1);
     }

@@ -107,6 +107,7 @@ static void open_sequencer(struct rig *rig)
         .catalog = rig->catalog,
         .model = rig->options.ddl,
         .publisher = rig->options.publisher,
+        .history = rig->options.history,
         .sources = rig->sources,
         .clock = &rig->clock,
         .progress = &rig->progress,

@@ -60,6 +60,7 @@ struct rig_options {
     struct tr_table *model;   /* taken */
     struct tr_ddl_model *ddl; /* what statements make of the tables; NULL = they are looked at */
     const struct tr_ddl_publisher *publisher;
+    struct tr_ring *history; /* struct tr_history_entry; the test is the historian */
 };
 
 struct rig {

@@ -28,6 +28,7 @@ struct fixture {
     struct tr_error err;
     _Atomic uint64_t sequenced_seq;
     _Atomic uint64_t history_seq;
+    _Atomic uint64_t history_bytes;
     int64_t now_ns;
     uint32_t pushed_count;
 };
@@ -103,6 +104,7 @@ static void start(int64_t failing_ns_max)
                                                      .entries = &f->entries,
                                                      .sequenced_seq = &f->sequenced_seq,
                                                      .history_seq = &f->history_seq,
+                                                     .history_bytes = &f->history_bytes,
                                                      .failing_ns_max = failing_ns_max,
                                                      .fault = &f->fault});
 }
@@ -167,9 +169,11 @@ static void history_stands_before_a_change_until_it_is_stored(void **state)
     sequence(12);
     settle();
     assert_history_is_at(4);
+    assert_int_equal(atomic_load(&f->history_bytes), 0);
     f->fake.next = TR_STORE_DONE;
     settle();
     assert_history_is_at(12);
+    assert_int_equal(atomic_load(&f->history_bytes), 2 * strlen("document 0"));
     assert_int_equal(f->fake.stored_count, 2);
     assert_int_equal(f->fake.append_count, 1);
 }
