@@ -23,10 +23,9 @@ bool ddl_skip_partition_clause(struct ddl_parser *parser, bool *moves_rows)
 
 bool ddl_skip_alter_option(struct ddl_parser *parser)
 {
-    static const char *const alone[] = {"FORCE",          "ENABLE",           "DISABLE", "WITH",
-                                        "WITHOUT",        "VALIDATION",       "KEYS",    "DEFAULT",
-                                        "SECONDARY_LOAD", "SECONDARY_UNLOAD", "DATA",    "INDEX",
-                                        "TABLESPACE",     "STORAGE",          "NOT"};
+    static const char *const alone[] = {
+        "FORCE",   "ENABLE",         "DISABLE",          "WITH", "WITHOUT", "VALIDATION", "KEYS",
+        "DEFAULT", "SECONDARY_LOAD", "SECONDARY_UNLOAD", "DATA", "INDEX",   "NOT"};
     static const char *const valued[] = {"ALGORITHM",
                                          "LOCK",
                                          "ENGINE",
@@ -46,6 +45,8 @@ bool ddl_skip_alter_option(struct ddl_parser *parser)
                                          "PACK_KEYS",
                                          "PASSWORD",
                                          "ROW_FORMAT",
+                                         "STORAGE",
+                                         "TABLESPACE",
                                          "STATS_AUTO_RECALC",
                                          "STATS_PERSISTENT",
                                          "STATS_SAMPLE_PAGES",

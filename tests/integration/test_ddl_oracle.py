@@ -423,9 +423,12 @@ def start(kind, datadir, port):
 
 def run_one(test, server, seed, statements):
     run = Run(server, seed, statements)
-    start, done = run.generate()
-    differs = run.check(start)
-    os.unlink(run.shown_path)
+    try:
+        start, done = run.generate()
+        differs = run.check(start)
+    finally:
+        if os.path.exists(run.shown_path):
+            os.unlink(run.shown_path)
     if test is None or differs:
         print(f"{server.kind}, seed {seed}: {done} statements run, {run.refused} refused {dict(sorted(run.errors.items(), key=lambda e: -e[1])[:6])}, "
               f"{run.healed} tables healed, {run.crashes} crashes, {len(differs)} mismatches", file=sys.stderr)

@@ -261,6 +261,16 @@ static void index_of_a_foreign_key_goes_when_another_serves(void **state)
             "a int, b int | k:(a) a(a)", "a int(11), b int(11) | k:(a) a(a)");
 }
 
+static void options_of_a_table_change_no_column(void **state)
+{
+    (void)state;
+    on_both(
+        "CREATE TABLE t (a INT) ;; ALTER TABLE t TABLESPACE `ts 1` STORAGE DISK, STORAGE MEMORY, "
+        "DATA DIRECTORY = '/x', UNION = (b, c), WITHOUT VALIDATION, ENABLE KEYS ;; "
+        "ALTER TABLE t DISCARD TABLESPACE ;; ALTER TABLE t IMPORT TABLESPACE",
+        "a int", "a int(11)");
+}
+
 static void mariadb_periods(void **state)
 {
     (void)state;
@@ -307,6 +317,7 @@ int main(void)
         cmocka_unit_test(mysql_sizes_texts_by_the_old_column_beside_convert_to),
         cmocka_unit_test(mysql_keeps_its_generated_key_first),
         cmocka_unit_test(index_of_a_foreign_key_goes_when_another_serves),
+        cmocka_unit_test(options_of_a_table_change_no_column),
         cmocka_unit_test(mariadb_periods),
         cmocka_unit_test(oracle_mode_of_mariadb),
         cmocka_unit_test(set_default_ends_on_update_on_mariadb),
