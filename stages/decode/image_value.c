@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "stages/decode/image_value.h"
 
+#include "engine/cover.h"
 #include "stages/decode/address.h"
 #include "stages/decode/blob.h"
 #include "stages/decode/digits.h"
@@ -106,6 +107,10 @@ uint8_t *tr_image_value_geometry(const struct tr_image_value *value, uint8_t *ou
     double x;
     double y;
 
+    if (raw.bytes == 0) { /* MariaDB's value of old rows after ADD COLUMN … NOT NULL */
+        TR_COVER("decode.empty_geometry");
+        return tr_image_value_null(value, out);
+    }
     if (raw.bytes < 5 || (is_point && raw.bytes != point_bytes)) {
         return tr_image_value_fail(value->run, is_point ? "its bytes are no point"
                                                         : "its bytes are no geometry");

@@ -28,7 +28,7 @@ from rebuild_workload import CHARSETS_OF, DATABASE, Writer  # noqa: E402
 
 WRITERS = 3
 TABLES = 3  # of each writer, at first
-CHANGES = 1200  # of each writer, at least
+CHANGES = 1000  # of each writer, at least
 CHANGES_MIN = 5000  # that must have been delivered
 PAUSE_SECONDS = (0.1, 1.2)  # between two stops of the engine
 PROBLEMS_SHOWN = 20

@@ -100,10 +100,8 @@ class Replay:
     def __init__(self, changes):
         changes = check_order(changes)
         cut = max((change.place for change in changes if change.is_snapshot), default=None)
-        kept = [change for change in changes if not change.is_snapshot or change.place == cut]
-        early = [change for change in kept if not change.is_snapshot and cut is not None and change.place < cut]
-        if early:
-            raise Trouble(f"{len(early)} changes lie before the snapshot at {cut}: {early[0].document}")
+        # A start that finds no finished snapshot stored takes another one: it stands for all that lies before.
+        kept = [change for change in changes if cut is None or (change.place == cut if change.is_snapshot else change.place >= cut)]
         self.tables, self.bags, self.columns, self.altered = {}, {}, {}, {}
         self.row_changes = sum(change.op in ("c", "u", "d") for change in kept)
         self.schema_changes = sum(change.is_schema and not change.is_snapshot for change in kept)
