@@ -93,14 +93,15 @@ static enum tr_code begin_snapshot(struct tr_start *start, struct tr_error *err)
                             err) != TR_OK) {
         return err->code;
     }
-    /* The snapshot's statements make all tables anew: what is stored only has to be sound. */
     start->history_wanted = (struct tr_history_seal){0};
-    if (has_history(start) &&
-        tr_start_load_history(start, NULL, NULL, &document_count, err) != TR_OK) {
-        return err->code;
-    }
     start->position.point = (struct tr_log_point){0};
     tr_gtid_set_clear(start->position.gtids);
+    /* The snapshot's statements make all tables anew. What is stored only has to be such that the
+     * next start can read it: better told now than after hours of rows. */
+    if (has_history(start) && (tr_start_open_catalog(start, err) != TR_OK ||
+                               tr_start_recover_tables(start, &document_count, err) != TR_OK)) {
+        return err->code;
+    }
     if (tr_start_open_catalog(start, err) != TR_OK || make_cut(start, with_rows, err) != TR_OK) {
         return err->code;
     }

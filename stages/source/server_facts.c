@@ -265,7 +265,15 @@ enum tr_code tr_server_position_read_gtids(struct tr_saved_position *position,
     enum tr_code code = tr_query_rows_run(&rows, port, sql, err);
     if (code == TR_OK && rows.row_count > 0) {
         const struct tr_span set = tr_query_rows_cell(&rows, 0, 0);
-        code = set.bytes == 0 ? TR_OK : tr_gtid_set_parse(position->gtids, sources, set, err);
+        if (set.data == NULL) { /* no set is not the empty one: all domains would begin anew */
+            code = TR_FAIL(err, TR_ERR_STATE, TR_RETRY,
+                           "the server does not know the GTIDs at %s:%" PRIu64
+                           " (BINLOG_GTID_POS is NULL; was the log purged or reset just now?): try "
+                           "again",
+                           position->point.file, position->point.pos);
+        } else if (set.bytes > 0) {
+            code = tr_gtid_set_parse(position->gtids, sources, set, err);
+        }
     }
     tr_query_rows_deinit(&rows);
     return code;

@@ -455,6 +455,10 @@ class HistoryCases:
         engine, lines = self.make_history()
         self.write_history([line.replace('"server":"p"', '"server":"q"') for line in lines])
         self.refuses_to_start(engine, EXIT["state"], self.history_path, "line 1")
+        # Nor is a snapshot begun that would be refused at the next start.
+        for name in ("offsets.dat", "offsets.dat.tailrace"):
+            os.unlink(os.path.join(self.workdir, name))
+        self.refuses_to_start(engine, EXIT["state"], self.history_path, "line 1", "topic.prefix")
 
     def test_part_of_a_document_that_was_never_acknowledged_is_cut_off(self):
         engine, lines = self.make_history()

@@ -317,8 +317,8 @@ static void the_current_position_is_read_by_column_name(void **state)
          "Added_Later|File|Position|Binlog_Do_DB|Executed_Gtid_Set\nx|b.000002|4711||"
          "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee:1-9\n",
          0}};
-    const struct answer mariadb[] = {{"SHOW MASTER STATUS", "File|Position\nm.000001|900\n", 0},
-                                     {"SELECT BINLOG_GTID_POS('m.000001', 900)", "g\n0-7-12\n", 0}};
+    struct answer mariadb[] = {{"SHOW MASTER STATUS", "File|Position\nm.000001|900\n", 0},
+                               {"SELECT BINLOG_GTID_POS('m.000001', 900)", "g\n0-7-12\n", 0}};
     struct tr_server_facts facts = {
         .flavor = TR_FLAVOR_MYSQL, .version_number = 90704, .gtid_mode = "ON"};
     struct positions p;
@@ -343,6 +343,15 @@ static void the_current_position_is_read_by_column_name(void **state)
                      TR_OK);
     tr_gtid_set_write_text(p.position.gtids, text);
     assert_string_equal(text, "0-7-12");
+    mariadb[1].rows = "g\n\n"; /* nothing was written to the log yet */
+    assert_int_equal(tr_server_position_read(&p.position, &facts, &fake.port, p.sources, &err),
+                     TR_OK);
+    assert_true(tr_gtid_set_is_empty(p.position.gtids));
+    mariadb[1].rows = "g\n\\N\n"; /* the file is gone: not the same */
+    assert_int_equal(tr_server_position_read(&p.position, &facts, &fake.port, p.sources, &err),
+                     TR_ERR_STATE);
+    assert_int_equal(err.remedy, TR_RETRY);
+    assert_non_null(strstr(err.text, "m.000001:900"));
     positions_close(&p);
 
     const struct answer refused[] = {{"SHOW MASTER STATUS", NULL, 1227}};
