@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "engine/app/commands.h"
+#include "engine/app/settings.h"
 #include "engine/app/start.h"
 #include "engine/app/start_history.h"
 #include "engine/json.h"
@@ -208,7 +209,9 @@ static enum tr_code open_recover(struct session *session, struct tr_span documen
                                       ? flavor_of(session, document)
                                       : tr_gtid_set_flavor(session->until.gtids);
     const struct tr_ddl_options model = {.flavor = flavor};
-    if (tr_ddl_model_open(&session->model, &model, err) != TR_OK) {
+    const struct tr_filter_options filter = tr_settings_filter(config);
+    if (tr_ddl_model_open(&session->model, &model, err) != TR_OK ||
+        tr_filter_open(&session->start.filter, &filter, err) != TR_OK) {
         return err->code;
     }
     const struct tr_recover_options options = {
@@ -217,7 +220,8 @@ static enum tr_code open_recover(struct session *session, struct tr_span documen
         .sources = session->start.gtid_sources,
         .until = session->until.gtids == NULL ? NULL : &session->until,
         .skip_unparseable = config->ddl_on_error == TR_CONFIG_DDL_SKIP,
-        .model = session->model};
+        .model = session->model,
+        .filter = session->start.filter};
     session->is_recovering = true;
     return tr_recover_open(&session->recover, &options, err);
 }

@@ -118,7 +118,9 @@ enum tr_code tr_start_recover_tables(struct tr_start *start, uint64_t *count, st
         .sources = start->gtid_sources,
         .until = &start->position,
         .skip_unparseable = start->config->ddl_on_error == TR_CONFIG_DDL_SKIP,
-        .model = start->model};
+        .model = start->model,
+        .filter = start->filter,
+        .log_describes = metadata_is_full(start)};
     struct tr_recover recover = {0};
 
     enum tr_code code = tr_recover_open(&recover, &options, err);

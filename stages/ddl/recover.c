@@ -287,6 +287,29 @@ static enum tr_code apply_changes(struct tr_recover *recover, struct tr_span tex
     return code;
 }
 
+/* Whether a statement that cannot be told changes a table whose rows we read by what we know: the
+ * sequencer decided the same when it met it. */
+static enum tr_code does_matter(const struct tr_recover *recover,
+                                const struct tr_ddl_result *result, bool *matters,
+                                struct tr_error *err)
+{
+    enum tr_code code = TR_OK;
+
+    *matters = false;
+    for (uint32_t i = 0; i < result->change_count && code == TR_OK && !*matters; i++) {
+        const struct tr_ddl_change *change = &result->changes[i];
+        if (!change->is_unknown || change->is_temporary || recover->options.log_describes) {
+            continue;
+        }
+        *matters = true;
+        if (recover->options.filter != NULL) {
+            code = tr_filter_match(recover->options.filter, change->database, change->name, matters,
+                                   err);
+        }
+    }
+    return code;
+}
+
 /* The statement first: what follows from it for other tables (a rename's old name) and for databases
  * is not in tableChanges. */
 static enum tr_code apply(struct tr_recover *recover, const struct recover_document *document,
@@ -314,6 +337,13 @@ static enum tr_code apply(struct tr_recover *recover, const struct recover_docum
     }
     recover->unknown_count++;
     if (recover->options.skip_unparseable) {
+        return TR_OK;
+    }
+    bool matters;
+    if (does_matter(recover, &result, &matters, err) != TR_OK) {
+        return err->code;
+    }
+    if (!matters) {
         return TR_OK;
     }
     return TR_FAIL(err, TR_ERR_SCHEMA, TR_STOP,

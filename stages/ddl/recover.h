@@ -33,6 +33,7 @@
 #include "offsets/gtid.h"
 #include "offsets/position.h"
 #include "stages/ddl/model.h"
+#include "stages/schema/filter.h"
 
 struct tr_recover_options {
     enum tr_flavor flavor;
@@ -41,6 +42,9 @@ struct tr_recover_options {
     const struct tr_saved_position *until; /* borrowed; NULL: everything */
     bool skip_unparseable;                 /* schema.history.internal.skip.unparseable.ddl */
     struct tr_ddl_model *model;            /* borrowed; NULL: one of its own, only to check */
+    const struct tr_filter *filter; /* captured tables: what cannot be told of others is no matter;
+                                       NULL: all are */
+    bool log_describes; /* binlog_row_metadata=FULL: what cannot be told, the log will tell */
 };
 
 struct tr_recover {

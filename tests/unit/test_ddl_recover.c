@@ -608,6 +608,30 @@ static void statement_that_cannot_be_read_stops_unless_it_may_be_skipped(void **
     }
 }
 
+/* As in the stream: it went on there, and must start again. */
+static void statement_on_a_table_that_is_not_captured_is_no_matter(void **state)
+{
+    static const char document[] = DOCUMENT("s", "CREATE TABLE t LIKE nosuch", "");
+    static const char *const includes[] = {"s.t", "s.other", "s.t"};
+    struct tr_recover recover;
+    struct tr_filter *filter;
+    struct tr_error err;
+
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        const struct tr_filter_options options = {.table_include = tr_span_of_text(includes[i])};
+        assert_int_equal(tr_filter_open(&filter, &options, &err), TR_OK);
+        open_recover(&recover, NULL, TR_FLAVOR_MYSQL, NULL);
+        recover.options.filter = filter;
+        recover.options.log_describes = i == 2;
+        assert_int_equal(tr_recover_document(&recover, tr_span_of_text(document), &err),
+                         i == 0 ? TR_ERR_SCHEMA : TR_OK);
+        assert_int_equal(recover.unknown_count, 1);
+        tr_recover_close(&recover);
+        tr_filter_close(filter);
+    }
+}
+
 static void large_documents_are_read(void **state)
 {
     struct tr_recover recover;
@@ -766,6 +790,7 @@ int main(void)
         cmocka_unit_test(statement_wins_where_json_lost_what_it_says),
         cmocka_unit_test(damaged_documents_stop_with_their_number_and_the_remedy),
         cmocka_unit_test(statement_that_cannot_be_read_stops_unless_it_may_be_skipped),
+        cmocka_unit_test(statement_on_a_table_that_is_not_captured_is_no_matter),
         cmocka_unit_test(large_documents_are_read),
         cmocka_unit_test(documents_at_or_before_the_position_are_applied),
     };
