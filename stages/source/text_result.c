@@ -55,28 +55,38 @@ enum tr_code tr_text_result_send(struct tr_text_result *result, struct tr_span s
                                  struct tr_error *err)
 {
     const size_t payload_bytes = sql.bytes + 1;
-    const uint8_t header[TR_PACKET_HEADER_BYTES + 1] = {
-        (uint8_t)payload_bytes, (uint8_t)(payload_bytes >> 8), (uint8_t)(payload_bytes >> 16), 0,
-        COMMAND_QUERY};
 
     TR_ASSERT(result->state == TR_TEXT_IDLE);
-    if (payload_bytes >= TR_PACKET_PAYLOAD_BYTES_MAX) {
-        return TR_FAIL(err, TR_ERR_UNSUPPORTED, TR_STOP,
-                       "a statement of %zu bytes: want less than 16 MiB", sql.bytes);
-    }
     if (result->in_at != result->in_used) {
         (void)broken(result, err); /* more than the last answer came */
         return err->code;
     }
+    if (payload_bytes >= TR_PACKET_PAYLOAD_BYTES_MAX) {
+        return TR_FAIL(err, TR_ERR_UNSUPPORTED, TR_STOP,
+                       "a statement of %zu bytes: want less than 16 MiB", sql.bytes);
+    }
+    /* Header and as much of the text as there is room for in one packet of the network: `in` is
+     * empty. */
+    const size_t room_bytes = TR_TEXT_RESULT_IN_BYTES - TR_PACKET_HEADER_BYTES - 1;
+    const size_t first_bytes = sql.bytes < room_bytes ? sql.bytes : room_bytes;
+    result->in[0] = (uint8_t)payload_bytes;
+    result->in[1] = (uint8_t)(payload_bytes >> 8);
+    result->in[2] = (uint8_t)(payload_bytes >> 16);
+    result->in[3] = 0;
+    result->in[4] = COMMAND_QUERY;
+    memcpy(result->in + TR_PACKET_HEADER_BYTES + 1, sql.data, first_bytes);
+    result->in_at = 0;
+    result->in_used = 0;
     result->sequence = 1;
     result->column_count = 0;
     result->has_columns_end = false;
     result->last_error = 0;
     result->state = TR_TEXT_FIRST;
-    enum tr_code code =
-        tr_raw_link_send(&result->link, header, sizeof(header), SEND_TIMEOUT_MS, err);
-    if (code == TR_OK) {
-        code = tr_raw_link_send(&result->link, sql.data, sql.bytes, SEND_TIMEOUT_MS, err);
+    enum tr_code code = tr_raw_link_send(
+        &result->link, result->in, TR_PACKET_HEADER_BYTES + 1 + first_bytes, SEND_TIMEOUT_MS, err);
+    if (code == TR_OK && first_bytes < sql.bytes) {
+        code = tr_raw_link_send(&result->link, sql.data + first_bytes, sql.bytes - first_bytes,
+                                SEND_TIMEOUT_MS, err);
     }
     return code;
 }
