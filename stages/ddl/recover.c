@@ -335,6 +335,15 @@ static enum tr_code apply(struct tr_recover *recover, const struct recover_docum
     if (!is_unknown || change_count > 0) {
         return TR_OK;
     }
+    /* A document has no sql_mode: CREATE TABLE IF NOT EXISTS "t", CREATE INDEX … ON "t". */
+    const struct tr_ddl_event ansi = {
+        .sql = document->ddl, .database = document->database, .sql_mode = TR_SQL_MODE_ANSI_QUOTES};
+    if (tr_ddl_apply(state->model, &ansi, &result, err) != TR_OK) {
+        return err->code;
+    }
+    if (result.effect != TR_DDL_UNKNOWN_EFFECT) {
+        return TR_OK;
+    }
     recover->unknown_count++;
     if (recover->options.skip_unparseable) {
         return TR_OK;

@@ -608,6 +608,28 @@ static void statement_that_cannot_be_read_stops_unless_it_may_be_skipped(void **
     }
 }
 
+/* Written under ANSI_QUOTES, and without tableChanges since nothing of the columns changed. */
+static void statements_with_quoted_names_are_read(void **state)
+{
+    static const char *const documents[] = {
+        DOCUMENT("s", "CREATE TABLE IF NOT EXISTS \\\"t\\\" (\\\"id\\\" INT)", ""),
+        DOCUMENT("s", "CREATE INDEX \\\"i\\\" ON \\\"t\\\" (\\\"id\\\")", ""),
+        DOCUMENT("s", "DROP INDEX \\\"i\\\" ON \\\"t\\\"", "")};
+    struct tr_recover recover;
+
+    (void)state;
+    struct tr_ddl_model *model = open_model(TR_FLAVOR_MYSQL);
+    open_recover(&recover, model, TR_FLAVOR_MYSQL, NULL);
+    take(&recover, DOCUMENT("s", "CREATE TABLE t (id INT, a INT)", ""));
+    for (size_t i = 0; i < sizeof(documents) / sizeof(documents[0]); i++) {
+        take(&recover, documents[i]);
+    }
+    assert_int_equal(recover.unknown_count, 0);
+    assert_int_equal(find(model, "s", "t")->column_count, 2);
+    tr_recover_close(&recover);
+    tr_ddl_model_close(model);
+}
+
 /* As in the stream: it went on there, and must start again. */
 static void statement_on_a_table_that_is_not_captured_is_no_matter(void **state)
 {
@@ -790,6 +812,7 @@ int main(void)
         cmocka_unit_test(statement_wins_where_json_lost_what_it_says),
         cmocka_unit_test(damaged_documents_stop_with_their_number_and_the_remedy),
         cmocka_unit_test(statement_that_cannot_be_read_stops_unless_it_may_be_skipped),
+        cmocka_unit_test(statements_with_quoted_names_are_read),
         cmocka_unit_test(statement_on_a_table_that_is_not_captured_is_no_matter),
         cmocka_unit_test(large_documents_are_read),
         cmocka_unit_test(documents_at_or_before_the_position_are_applied),
