@@ -43,7 +43,7 @@ class Seeds(unittest.TestCase):
         if (kind, seed) not in outcomes:
             self.skipTest(f"no MySQL in {servers.MYSQL_ROOT}, or not root")
         try:
-            print(outcomes[kind, seed].result(), end=" ", file=sys.stderr)
+            outcomes[kind, seed].result()
         except Exception as error:
             self.fail(f"{error}\nreplay: {rebuild.command_of(seed, kind)}")
 
