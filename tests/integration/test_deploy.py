@@ -226,6 +226,14 @@ class Waiting(unittest.TestCase):
                        "DEBEZIUM_SOURCE_OFFSET_STORAGE_REDIS_ADDRESS": f"127.0.0.1:{ports['redis']}",
                        "DEBEZIUM_SOURCE_SCHEMA_HISTORY_INTERNAL_REDIS_ADDRESS": f"127.0.0.1:{ports['redis']}",
                        "DEBEZIUM_SINK_KINESIS_ENDPOINT": f"http://127.0.0.1:{ports['kinesis']}", "QUARKUS_HTTP_PORT": str(ports["http"])}
+        # The image's server has the defaults, and runs mysql.sql before it listens at a port.
+        data = f"{os.path.basename(self.workdir)}-mysql"
+        server = servers.start_mysql(data, ports["mysql"], ())
+        self.addCleanup(servers.remove, server.datadir)
+        self.addCleanup(server.stop)
+        server.sql("CREATE DATABASE inventory")  # MYSQL_DATABASE does
+        server.sql(read_text(os.path.join(COMPOSE, "mysql.sql")))
+        server.stop()
         engine = Process([TAILRACE, "run", "-c", os.path.join(COMPOSE, "application.properties")],
                          os.path.join(self.workdir, "engine.log"), env=environment)
         self.addCleanup(engine.kill)
@@ -233,11 +241,8 @@ class Waiting(unittest.TestCase):
         redis = servers.start_redis(os.path.join(self.workdir, "redis"), ports["redis"])
         self.addCleanup(redis.stop)
         wait_for("it waits for MySQL", lambda: "start.waiting" in engine.output, process=engine)
-        server = servers.start_mysql(f"{os.path.basename(self.workdir)}-mysql", ports["mysql"], ())  # the image's server: defaults
-        self.addCleanup(servers.remove, server.datadir)
+        server = servers.start_mysql(data, ports["mysql"], ())
         self.addCleanup(server.stop)
-        server.sql("CREATE DATABASE inventory")  # MYSQL_DATABASE does
-        server.sql(read_text(os.path.join(COMPOSE, "mysql.sql")))
         kinesis = Standin(self.workdir, port=ports["kinesis"])
         self.addCleanup(kinesis.stop)
         records = kinesis.wait_records("demo.inventory.orders", 2, seconds=60, process=engine)
