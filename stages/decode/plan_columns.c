@@ -361,7 +361,8 @@ static void add_literals(struct tr_plan *plan, const struct build *build, bool i
     tr_plan_text_add(text, "\":");
     to->name_bytes = (uint16_t)(text->used - to->name_at);
     to->null_at = (uint32_t)text->used;
-    if (!tr_plan_add_default(text, build->column, &plan->options)) {
+    /* `tailrace decode` prints what the log holds. */
+    if (plan->options.lenient || !tr_plan_add_default(text, build->column, &plan->options)) {
         tr_plan_text_add(text,
                          build->column->is_nullable ? "null" : tr_plan_fallback(build->column));
     }

@@ -19,9 +19,10 @@ FOLDER = os.path.join(ROOT, "tests/data/binlogs")
 OPS = {"I": "c", "U": "u", "D": "d"}
 ENDS = {
     "mariadb1011-encrypted.000001": ("the file is encrypted", 0),
-    "mariadb1011-old-temporals.000001": ("it holds a date or time that does not exist", 0),
     "mysql97-partial-json.000001": ("its partial JSON update has no document before it", 17),
 }
+
+UNPRINTED = {"mariadb1011-old-temporals.000001": 3}  # mysqlbinlog knows no fractions of that form, and prints no row
 
 
 def records(output):
@@ -64,6 +65,9 @@ class Files(unittest.TestCase):
             wanted = wanted[:count]
         else:
             self.assertEqual((0, ""), (code, errors))
+        if name in UNPRINTED:
+            self.assertEqual((0, UNPRINTED[name]), (len(wanted), sum(map(len, actual.values()))))
+            return
         self.assertEqual({row.table for row in wanted}, set(actual))
         for table, rows in actual.items():
             mine = [row for row in wanted if row.table == table]

@@ -16,6 +16,7 @@ import ipaddress
 import json
 import math
 import re
+import struct
 import uuid
 import zlib
 
@@ -96,6 +97,8 @@ def inflated(raw):
 
 def same_text(value, raw):
     """Text in a character set that is not told, or base64 of bytes, or one of MariaDB's types that are sixteen or four bytes."""
+    if isinstance(value, list):  # VECTOR
+        return struct.pack(f"<{len(value)}f", *value) == raw
     if not isinstance(value, str):
         return False
     if raw.decode(errors="replace") == value:
