@@ -36,6 +36,7 @@ class Engine:
             "debezium.source.topic.prefix": "bench",
             "debezium.source.database.include.list": "shop",
             "debezium.source.snapshot.mode": "no_data",
+            "debezium.source.include.schema.changes": "false",
             "debezium.source.offset.storage": "org.apache.kafka.connect.storage.FileOffsetBackingStore",
             "debezium.source.offset.storage.file.filename": self.offsets,
             "debezium.source.offset.flush.interval.ms": 1000,

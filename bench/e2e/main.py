@@ -25,7 +25,7 @@ def options():
     parser = argparse.ArgumentParser(prog="bench/run", description="Measures single steps and the whole engine.")
     parser.add_argument("--mysql", action="store_true", help="MySQL instead of MariaDB")
     parser.add_argument("--quick", action="store_true", help="small inputs: tests the harness, not the engine")
-    parser.add_argument("--only", default="micro,dump,bulk,single,latency,stall,start",
+    parser.add_argument("--only", default="micro,dump,bulk,single,snapshot,latency,stall,start",
                         help="parts, separated by commas (default: %(default)s)")
     parser.add_argument("--runs", type=int, default=3, help="runs of each throughput figure (default: %(default)s)")
     parser.add_argument("--bulk-rows", type=int, default=4_000_000, help="rows in transactions of 1000")
@@ -37,7 +37,7 @@ def options():
     if chosen.quick:
         chosen.runs, chosen.bulk_rows, chosen.single_rows = min(chosen.runs, 2), 200_000, 20_000
     chosen.parts = chosen.only.split(",")
-    unknown = set(chosen.parts) - {"micro", "dump", "bulk", "single", "latency", "stall", "start"}
+    unknown = set(chosen.parts) - {"micro", "dump", "bulk", "single", "snapshot", "latency", "stall", "start"}
     if unknown:
         parser.error(f"unknown part {', '.join(sorted(unknown))}")
     chosen.extra = [pair.split("=", 1) for pair in chosen.set]
@@ -130,6 +130,34 @@ def throughput(workload, chosen, schemas):
     runs = [throughput_run(workload, chosen, schemas) for _ in range(chosen.runs)]
     return {"runs": runs, "schemas": schemas, "rows": workload.rows, "rows_per_transaction": workload.rows_each,
             "log_bytes": workload.facts["log_bytes"]}
+
+
+def snapshot_run(workload, chosen):
+    """One run of the initial snapshot, on one connection, to the last row accepted; the log has nothing behind it."""
+    rows = workload.rows + 1  # with the first one
+    offsets = os.path.join(workload.directory, "snapshot-offsets.dat")
+    if os.path.exists(offsets):
+        os.remove(offsets)
+    with Standin("--sink", "--stream", STREAM + ":64") as standin:
+        mode = [("debezium.source.snapshot.mode", "initial")]
+        with Engine(workload, standin, workload.directory, "snapshot", extra=mode + chosen.extra) as engine:
+            first_at = None
+            deadline = time.monotonic() + RUN_SECONDS_MAX
+            while (count := standin.report()["records"]) < rows:
+                first_at = first_at or (time.monotonic() if count > 0 else None)
+                if engine.process.poll() is not None or time.monotonic() > deadline:
+                    raise RuntimeError(f"{count} of {rows} rows came:\n{engine.tail_of_log()}")
+                time.sleep(POLL_SECONDS)
+            wall = max(time.monotonic() - (first_at or engine.started), 1e-3)
+            cpu, peak = engine.cpu_seconds(), engine.peak_rss_mib()
+            engine.stop()
+        if standin.report()["records"] != rows:
+            raise RuntimeError(f"{standin.report()['records']} records came of {rows} rows")
+    return {"rows_per_wall_second": rows / wall, "rows_per_cpu_second": rows / cpu, "peak_rss_mib": peak}
+
+
+def snapshot(workload, chosen):
+    return {"rows": workload.rows + 1, "runs": [snapshot_run(workload, chosen) for _ in range(chosen.runs)]}
 
 
 def start_time(workload, chosen):
@@ -260,6 +288,12 @@ def print_report(chosen, results):
             if f"{name}_{key}" in results:
                 floor = 60_000 if key == "on" else 300_000 if name == "bulk" else 200_000
                 report_throughput(figures, label, results[f"{name}_{key}"], floor)
+    if "snapshot" in results:
+        runs = results["snapshot"]["runs"]
+        figures.append(line("snapshot, one connection: rows per second", [run["rows_per_wall_second"] for run in runs],
+                            "rows", 150_000))
+        figures.append(line("snapshot: rows per engine CPU second", [run["rows_per_cpu_second"] for run in runs], "rows"))
+        figures.append(line("snapshot: peak RSS", [max(run["peak_rss_mib"] for run in runs)], "MiB", 128, False))
     peaks = [run["peak_rss_mib"] for name in ("bulk", "single") for key in ("off", "on")
              for run in results.get(f"{name}_{key}", {}).get("runs", [])]
     if peaks:
@@ -283,7 +317,8 @@ def print_report(chosen, results):
 
 def measure_workload(chosen, results, name, rows, rows_each):
     wanted = name in chosen.parts
-    extras = [part for part in ("latency", "stall", "start") if part in chosen.parts] if name == "single" else []
+    of_name = ("latency", "stall", "start") if name == "single" else ("snapshot",)
+    extras = [part for part in of_name if part in chosen.parts]
     if not wanted and not extras:
         return
     with Workload(name, chosen.kind, rows, rows_each, chosen.directory) as workload:
@@ -299,6 +334,8 @@ def measure_workload(chosen, results, name, rows, rows_each):
             print(f"  {part}", flush=True)
             if part == "start":
                 results["start"] = start_time(workload, chosen)
+            elif part == "snapshot":
+                results["snapshot"] = snapshot(workload, chosen)
             elif part == "stall":
                 results["stall"] = stalled(workload, chosen)
     if "latency" in extras:  # a log of its own: it grows
