@@ -88,30 +88,33 @@ def ctest(tally, preset, label_regex):
             tally.add(preset, name, "FAIL", status)
 
 
-def simulate(tally, preset, fixed, fresh):
-    """Fixed seeds 1..fixed, then `fresh` seeds from the clock; a failing seed prints the command that replays it."""
-    first_fresh = int(time.time()) % 1_000_000_000 * 1000
-    for name, first, count in (("fixed", 1, fixed), ("fresh", first_fresh, fresh)):
-        if count == 0:
-            continue
+def side_by_side(tally, part, jobs):
+    """Runs commands, as many at once as there are cores; one line each. jobs: (what it shows, command)."""
+    def timed(job):
         start = time.monotonic()
-        command = [f"build/{preset}/tests/sim/tailrace-sim", "--first", str(first), "--count", str(count)]
-        if name == "fixed" and count >= MARKS_SEEDS_MIN:
-            command += ["--unreachable", "tests/sim/unreachable_marks.txt"]
-        result = run(command)
-        detail = f"{count} {name} seeds from {first}, {time.monotonic() - start:.0f} s"
-        if result.returncode != 0:
-            print(result.stdout[-20000:])
-        tally.add(f"sim ({preset})", detail, "ok" if result.returncode == 0 else "FAIL")
+        return job, run(job[1]), time.monotonic() - start
+    with concurrent.futures.ThreadPoolExecutor(max_workers=int(JOBS)) as pool:
+        for (shows, _), result, seconds in pool.map(timed, jobs):
+            if result.returncode != 0:
+                print(result.stdout[-20000:])
+            tally.add(part, shows, "ok" if result.returncode == 0 else "FAIL", f"{seconds:.0f} s")
 
 
-def simulate_more(tally, preset):
-    """Streams through 1, 2 and 4 decoders; short runs killed at each step."""
-    for name, mode, count in (("output does not depend on decoders", "--compare", 100), ("killed at each step", "--kill-each-step", 5)):
-        result = run([f"build/{preset}/tests/sim/tailrace-sim", mode, "--first", "1", "--count", str(count)])
-        if result.returncode != 0:
-            print(result.stdout[-20000:])
-        tally.add(f"sim ({preset})", f"{name}, {count} seeds", "ok" if result.returncode == 0 else "FAIL")
+def simulate(tally, preset, fixed, fresh, more=False):
+    """Fixed seeds 1..fixed, then `fresh` seeds from the clock; a failing seed prints the command that replays it. With `more`:
+    streams through 1, 2 and 4 decoders, and short runs killed at each step."""
+    program = f"build/{preset}/tests/sim/tailrace-sim"
+    first_fresh = int(time.time()) % 1_000_000_000 * 1000
+    jobs = []
+    for name, first, count in (("fixed", 1, fixed), ("fresh", first_fresh, fresh)):
+        marks = ["--unreachable", "tests/sim/unreachable_marks.txt"] if name == "fixed" and count >= MARKS_SEEDS_MIN else []
+        if count > 0:
+            jobs.append((f"{count} {name} seeds from {first}", [program, "--first", str(first), "--count", str(count)] + marks))
+    if more:
+        jobs += [(f"killed at each step, seed {seed}", [program, "--kill-each-step", "--first", str(seed), "--count", "1"])
+                 for seed in range(1, 6)]
+        jobs.append(("output does not depend on decoders, 100 seeds", [program, "--compare", "--first", "1", "--count", "100"]))
+    side_by_side(tally, f"sim ({preset})", jobs)
 
 
 def mutants(tally):
@@ -127,6 +130,7 @@ def mutants(tally):
 
 
 def fuzz(tally, seconds):
+    jobs = []
     for target in sorted(glob.glob(os.path.join(ROOT, "build/fuzz/tests/**/fuzz_*"), recursive=True)):
         if not os.access(target, os.X_OK) or os.path.isdir(target):
             continue
@@ -134,12 +138,9 @@ def fuzz(tally, seconds):
         corpus = os.path.join(ROOT, "build/fuzz/corpus", name)
         os.makedirs(corpus, exist_ok=True)
         seeds = os.path.join(ROOT, "tests/fuzz/seeds", name[len("fuzz_"):])
-        command = [target, f"-max_total_time={seconds}", "-timeout=10", "-rss_limit_mb=2048",
-                   f"-artifact_prefix={corpus}-", corpus] + ([seeds] if os.path.isdir(seeds) else [])
-        result = run(command)
-        if result.returncode != 0:
-            print(result.stdout[-8000:])
-        tally.add("fuzz", f"{name} for {seconds} s", "ok" if result.returncode == 0 else "FAIL")
+        jobs.append((name, [target, f"-max_total_time={seconds}", "-timeout=10", "-rss_limit_mb=2048",
+                            f"-artifact_prefix={corpus}-", corpus] + ([seeds] if os.path.isdir(seeds) else [])))
+    side_by_side(tally, "fuzz", jobs)
 
 
 def integration(tally):
@@ -247,9 +248,7 @@ def main():
     if "dev" in parts and build(tally, "dev"):
         ctest(tally, "dev", "unit|stage|property")
     if "sim" in parts and ("dev" in parts or build(tally, "dev")):
-        simulate(tally, "dev", 60 if quick else 500, 60 if quick else 5000 if nightly else 500)
-        if not quick:
-            simulate_more(tally, "dev")
+        simulate(tally, "dev", 60 if quick else 500, 60 if quick else 5000 if nightly else 500, more=not quick)
     if "mutants" in parts:
         mutants(tally)
     if "tsan" in parts and build(tally, "tsan"):
