@@ -122,7 +122,7 @@ static void commit_compressed(struct tr_model_log *log)
     (void)begin_group(log, GROUP_PLAIN);
     log->inner = (struct tr_binlog_writer){.out = log->inner.out,
                                            .flavor = TR_FLAVOR_MYSQL,
-                                           .full_metadata = true,
+                                           .full_metadata = outer->full_metadata,
                                            .zero_positions = true,
                                            .server_id = outer->server_id,
                                            .timestamp_s = outer->timestamp_s};
@@ -189,21 +189,21 @@ static void commit_xa(struct tr_model_log *log)
     end_group(log);
 }
 
-static void commit_ddl(struct tr_model_log *log)
+static void commit_statement(struct tr_model_log *log)
 {
-    const uint32_t table = tr_random_below(&log->random, log->options.table_count);
-    uint32_t *column_count = &log->column_count[table];
-    char sql[100];
+    char sql[TR_MODEL_STATEMENT_BYTES];
     (void)begin_group(log, GROUP_STATEMENT);
-    if (*column_count == TR_MODEL_COLUMNS_MAX || tr_random_chance(&log->random, 200)) {
-        write_query(log, "CREATE TABLE other.w (a int)");
-    } else {
-        (void)snprintf(sql, sizeof(sql), "ALTER TABLE %s ADD COLUMN %s INT NULL",
-                       model_log_table_names[table], model_log_number_columns[*column_count].name);
-        write_query(log, sql);
-        (*column_count)++;
-        log->table_ids[table] = log->table_id_next++;
-    }
+    model_log_draw_statement(log, sql);
+    write_query(log, sql);
+    end_group(log);
+}
+
+static void commit_create(struct tr_model_log *log, uint32_t table)
+{
+    char sql[TR_MODEL_STATEMENT_BYTES];
+    (void)begin_group(log, GROUP_STATEMENT);
+    model_log_write_create(log, table, sql);
+    write_query(log, sql);
     end_group(log);
 }
 
@@ -217,7 +217,7 @@ static void start_file(struct tr_model_log *log)
     struct tr_binlog_writer *writer = &log->files[index];
     *writer = (struct tr_binlog_writer){.flavor = log->options.flavor,
                                         .checksums = true,
-                                        .full_metadata = true,
+                                        .full_metadata = !log->options.has_minimal_metadata,
                                         .server_id = 7,
                                         .timestamp_s = (uint32_t)(log->now_unix_us / 1000000)};
     memcpy(writer->uuid, "model-source-001", 16);
@@ -263,7 +263,7 @@ void tr_model_log_init(struct tr_model_log *log, const struct tr_model_options *
     *log = (struct tr_model_log){
         .options = *options, .random = {options->seed}, .now_unix_us = INT64_C(1700000000000000)};
     for (uint32_t i = 0; i < TR_MODEL_TABLES_MAX; i++) {
-        log->column_count[i] = TR_MODEL_COLUMNS_MIN;
+        log->columns[i].count = TR_MODEL_COLUMNS_MIN;
     }
     for (uint32_t i = 0; i < TR_MODEL_SOURCES_MAX; i++) {
         log->number_next[i] = 1;
@@ -275,6 +275,9 @@ void tr_model_log_init(struct tr_model_log *log, const struct tr_model_options *
         (void)begin_group(log, GROUP_STATEMENT); /* the first ones: of each source in turn */
         write_query(log, "CREATE DATABASE sim");
         end_group(log);
+    }
+    for (uint32_t i = 0; i < options->table_count && options->has_history; i++) {
+        commit_create(log, i);
     }
 }
 
@@ -297,7 +300,7 @@ static void commit_one(struct tr_model_log *log)
     log->now_unix_us += tr_random_below(&log->random, 2000000);
     log->writer->timestamp_s = (uint32_t)(log->now_unix_us / 1000000);
     if (tr_random_chance(&log->random, options->ddl_permille)) {
-        commit_ddl(log);
+        commit_statement(log);
     } else if (tr_random_chance(&log->random, options->xa_permille)) {
         commit_xa(log);
     } else if (options->flavor == TR_FLAVOR_MYSQL &&

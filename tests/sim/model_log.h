@@ -2,7 +2,8 @@
 /*
  * The simulated server's log, written from a seed, and the truth that a run is held against.
  *
- * Tables sim.t0, sim.t1, … (id, n INT, s LONGTEXT, then a1, a2, … as ALTER TABLE adds them); `id`
+ * Tables sim.t0, sim.t1, … (id, n INT, s LONGTEXT, then those that ALTER TABLE has added and not
+ * dropped, each with a name of its own: a001, a002, …); `id`
  * is an INT primary key, or a text so long that the partition key is its digest, or no key at all.
  * Each change of a row raises its `n` by one, and every other value follows from table, id and n:
  * so each record can be held against what it must be, byte for byte. The table other.u0 is not
@@ -11,6 +12,9 @@
  * A group is a transaction of several statements over several tables, an XA transaction, a
  * compressed one, a statement that changes a table, or empty. Files end with ROTATE, with STOP, or
  * as a crash leaves them.
+ *
+ * With `has_history` the log makes its tables by CREATE TABLE first, drops columns, and swaps tables
+ * by RENAME TABLE; with `has_minimal_metadata` too the names of columns stand nowhere but in statements.
  */
 #ifndef TR_TESTS_SIM_MODEL_LOG_H
 #define TR_TESTS_SIM_MODEL_LOG_H
@@ -25,6 +29,9 @@
 #define TR_MODEL_SOURCES_MAX 2 /* MySQL uuids, MariaDB domains */
 #define TR_MODEL_COLUMNS_MIN 3
 #define TR_MODEL_COLUMNS_MAX 6
+#define TR_MODEL_ADDED_MAX 255
+#define TR_MODEL_STATEMENT_BYTES 200
+#define TR_MODEL_STATEMENTS_MAX 1024
 #define TR_MODEL_WHY_BYTES 700
 
 struct tr_model_options {
@@ -33,8 +40,10 @@ struct tr_model_options {
     bool by_file;            /* no GTIDs: MySQL with gtid_mode=OFF; positions by file */
     bool starts_empty;       /* the engine begins before the first group, with no GTIDs */
     bool has_zero_positions; /* MariaDB 11.4 */
-    bool has_annotations;    /* ROWS_QUERY, ANNOTATE_ROWS (withheld by the server) */
-    uint32_t source_count;   /* of GTIDs: 1..TR_MODEL_SOURCES_MAX */
+    bool has_history;        /* the engine keeps a schema history */
+    bool has_minimal_metadata;
+    bool has_annotations;  /* ROWS_QUERY, ANNOTATE_ROWS (withheld by the server) */
+    uint32_t source_count; /* of GTIDs: 1..TR_MODEL_SOURCES_MAX */
     uint32_t table_count;
     uint32_t keyless_tables;  /* a bit each */
     uint32_t long_key_tables; /* a bit each */
@@ -62,10 +71,16 @@ struct tr_model_options {
 
 enum tr_model_op { TR_MODEL_INSERT = 0, TR_MODEL_UPDATE, TR_MODEL_DELETE };
 
+/* A version of a table: the columns behind the first ones, by the numbers of their names. */
+struct tr_model_columns {
+    uint8_t count; /* of all columns */
+    uint8_t added[TR_MODEL_COLUMNS_MAX - TR_MODEL_COLUMNS_MIN];
+};
+
 /* A state of a row. */
 struct tr_model_image {
     uint16_t id;
-    uint8_t column_count;
+    struct tr_model_columns columns;
     uint32_t n;
 };
 
@@ -94,6 +109,12 @@ struct tr_model_transaction {
     uint64_t number;
 };
 
+/* A statement that changes a captured table. */
+struct tr_model_statement {
+    uint32_t transaction;
+    char text[TR_MODEL_STATEMENT_BYTES]; /* in its documents, and in no other's */
+};
+
 struct tr_model_log {
     struct tr_model_options options;
     struct tr_random random;
@@ -104,7 +125,10 @@ struct tr_model_log {
     struct tr_binlog_writer inner;   /* of a compressed transaction */
     uint32_t n[TR_MODEL_TABLES_MAX][TR_MODEL_KEYS_MAX];
     bool exists[TR_MODEL_TABLES_MAX][TR_MODEL_KEYS_MAX];
-    uint32_t column_count[TR_MODEL_TABLES_MAX];
+    struct tr_model_columns columns[TR_MODEL_TABLES_MAX];
+    uint32_t added_count; /* columns of all tables, ever */
+    struct tr_model_statement statements[TR_MODEL_STATEMENTS_MAX];
+    uint32_t statement_count;
     uint64_t table_ids[TR_MODEL_TABLES_MAX + 1]; /* the last one: other.u0 */
     uint64_t table_id_next;
     uint64_t number_next[TR_MODEL_SOURCES_MAX];
@@ -169,5 +193,9 @@ bool tr_model_set_contains(const struct tr_model_set *set, const struct tr_model
  */
 int64_t tr_model_log_rows_before(const struct tr_model_log *log,
                                  const struct tr_saved_position *position, char *why);
+
+/* How many whole groups lie before a saved position where reading can begin. */
+uint32_t tr_model_log_groups_before(const struct tr_model_log *log,
+                                    const struct tr_saved_position *position);
 
 #endif

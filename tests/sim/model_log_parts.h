@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* What model_log.c (groups and files) takes from model_rows.c (values, rows, statements). */
+/* What model_log.c (groups and files) takes from model_rows.c (values, rows) and model_statements.c
+ * (what changes tables). */
 #ifndef TR_TESTS_SIM_MODEL_LOG_PARTS_H
 #define TR_TESTS_SIM_MODEL_LOG_PARTS_H
 
@@ -7,7 +8,6 @@
 
 #define MODEL_LOG_HEADER_BYTES 19 /* of an event */
 
-extern const struct tr_writer_column model_log_number_columns[TR_MODEL_COLUMNS_MAX];
 extern const char *const model_log_table_names[TR_MODEL_TABLES_MAX + 1];
 
 /* Room for one more element behind `count`; the array may move. */
@@ -18,5 +18,17 @@ void model_log_count_event(struct tr_model_log *log);
 
 /* The statements of one transaction, and their changes into the truth. */
 void model_log_write_statements(struct tr_model_log *log);
+
+#define MODEL_LOG_COLUMN_NAME_BYTES 5
+
+/* The name of the added column of that number, "a001". */
+void model_log_write_column_name(uint32_t number, char name[MODEL_LOG_COLUMN_NAME_BYTES]);
+bool model_log_is_nullable(uint32_t number);
+
+/* Writes the statement that makes a table as it is in the beginning. */
+void model_log_write_create(struct tr_model_log *log, uint32_t table,
+                            char sql[TR_MODEL_STATEMENT_BYTES]);
+/* Draws a statement and changes tables by it; it is of the group that is begun. */
+void model_log_draw_statement(struct tr_model_log *log, char sql[TR_MODEL_STATEMENT_BYTES]);
 
 #endif

@@ -224,3 +224,15 @@ int64_t tr_model_log_rows_before(const struct tr_model_log *log,
     }
     return next < log->transaction_count ? log->transactions[next].row_first : log->row_count;
 }
+
+uint32_t tr_model_log_groups_before(const struct tr_model_log *log,
+                                    const struct tr_saved_position *position)
+{
+    char why[TR_MODEL_WHY_BYTES];
+    const struct tr_log_point *point = &position->point;
+    const int64_t count = log->options.by_file
+                              ? groups_before(log, file_index(log, point->file), point->pos)
+                              : groups_of_set(log, position->gtids, why);
+    TR_ASSERT(count >= 0);
+    return (uint32_t)count;
+}

@@ -13,24 +13,6 @@
 
 enum { EVENT_ROWS_QUERY = 29, EVENT_ANNOTATE_ROWS = 160 };
 
-const struct tr_writer_column model_log_number_columns[TR_MODEL_COLUMNS_MAX] = {
-    {.name = "id", .type = TR_WRITER_INT},
-    {.name = "n", .type = TR_WRITER_INT},
-    {.name = "s", .type = TR_WRITER_TEXT, .nullable = true},
-    {.name = "a1", .type = TR_WRITER_INT, .nullable = true},
-    {.name = "a2", .type = TR_WRITER_INT, .nullable = true},
-    {.name = "a3", .type = TR_WRITER_INT, .nullable = true},
-};
-
-static const struct tr_writer_column text_columns[TR_MODEL_COLUMNS_MAX] = {
-    {.name = "id", .type = TR_WRITER_VARCHAR, .bytes_max = 1600},
-    {.name = "n", .type = TR_WRITER_INT},
-    {.name = "s", .type = TR_WRITER_TEXT, .nullable = true},
-    {.name = "a1", .type = TR_WRITER_INT, .nullable = true},
-    {.name = "a2", .type = TR_WRITER_INT, .nullable = true},
-    {.name = "a3", .type = TR_WRITER_INT, .nullable = true},
-};
-
 const char *const model_log_table_names[TR_MODEL_TABLES_MAX + 1] = {"t0", "t1", "t2", "t3", "u0"};
 
 bool tr_model_is_keyless(const struct tr_model_log *log, uint32_t table)
@@ -43,16 +25,33 @@ bool tr_model_has_long_keys(const struct tr_model_log *log, uint32_t table)
     return (log->options.long_key_tables >> table & 1) != 0;
 }
 
+/* Its columns are valid until the next call. */
 static struct tr_writer_table table_of(const struct tr_model_log *log, uint32_t table)
 {
+    static char names[TR_MODEL_COLUMNS_MAX][MODEL_LOG_COLUMN_NAME_BYTES];
+    static struct tr_writer_column columns[TR_MODEL_COLUMNS_MAX] = {
+        {.name = "id"},
+        {.name = "n", .type = TR_WRITER_INT},
+        {.name = "s", .type = TR_WRITER_TEXT, .nullable = true}};
+    const bool is_other = table == OTHER;
+    const bool has_text = !is_other && tr_model_has_long_keys(log, table);
+    const uint32_t count = is_other ? TR_MODEL_COLUMNS_MIN : log->columns[table].count;
+
+    columns[0].type = has_text ? TR_WRITER_VARCHAR : TR_WRITER_INT;
+    columns[0].bytes_max = has_text ? 1600 : 0;
+    for (uint32_t i = TR_MODEL_COLUMNS_MIN; i < count; i++) {
+        const uint32_t number = log->columns[table].added[i - TR_MODEL_COLUMNS_MIN];
+        model_log_write_column_name(number, names[i]);
+        columns[i] = (struct tr_writer_column){
+            .name = names[i], .type = TR_WRITER_INT, .nullable = model_log_is_nullable(number)};
+    }
     return (struct tr_writer_table){
         .table_id = log->table_ids[table],
-        .database = table == OTHER ? "other" : "sim",
+        .database = is_other ? "other" : "sim",
         .name = model_log_table_names[table],
-        .column_count = table == OTHER ? TR_MODEL_COLUMNS_MIN : log->column_count[table],
-        .columns = table != OTHER && tr_model_has_long_keys(log, table) ? text_columns
-                                                                        : model_log_number_columns,
-        .key_column = table != OTHER && tr_model_is_keyless(log, table) ? TR_WRITER_NO_KEY : 0};
+        .column_count = count,
+        .columns = columns,
+        .key_column = !is_other && tr_model_is_keyless(log, table) ? TR_WRITER_NO_KEY : 0};
 }
 
 /* --- values -------------------------------------------------------------------------------------
@@ -139,11 +138,14 @@ void tr_model_write_image(const struct tr_model_log *log, uint32_t table,
         append_letters(out, letters, bytes);
         append_text(out, "\"");
     }
-    for (uint32_t i = TR_MODEL_COLUMNS_MIN; i < image.column_count; i++) {
+    for (uint32_t i = TR_MODEL_COLUMNS_MIN; i < image.columns.count; i++) {
+        char name[MODEL_LOG_COLUMN_NAME_BYTES];
+        const uint32_t number = image.columns.added[i - TR_MODEL_COLUMNS_MIN];
+        model_log_write_column_name(number, name);
         append_text(out, ",\"");
-        append_text(out, model_log_number_columns[i].name);
+        append_text(out, name);
         append_text(out, "\":");
-        append_number(out, image.n + i);
+        append_number(out, image.n + number);
     }
     append_text(out, "}");
 }
@@ -157,7 +159,7 @@ static void put_image(struct tr_model_log *log, uint32_t table, struct tr_model_
     const uint32_t bytes = text_of(log, table, image, &letters);
     struct tr_writer_value values[TR_MODEL_COLUMNS_MAX] = {{.number = image.id},
                                                            {.number = image.n}};
-    if (definition.columns == text_columns) {
+    if (tr_model_has_long_keys(log, table)) {
         values[0].text = tr_span_of(id, text_of_id(image.id, id));
     }
     text.used = 0;
@@ -167,7 +169,7 @@ static void put_image(struct tr_model_log *log, uint32_t table, struct tr_model_
         values[2].text = tr_span_of(text.bytes, text.used);
     }
     for (uint32_t i = TR_MODEL_COLUMNS_MIN; i < definition.column_count; i++) {
-        values[i].number = (int64_t)image.n + i;
+        values[i].number = (int64_t)image.n + log->columns[table].added[i - TR_MODEL_COLUMNS_MIN];
     }
     tr_binlog_writer_image(log->writer, &definition, values);
 }
@@ -209,9 +211,8 @@ void model_log_count_event(struct tr_model_log *log)
 static struct tr_model_image current_image(const struct tr_model_log *log, uint32_t table,
                                            uint32_t id)
 {
-    return (struct tr_model_image){.id = (uint16_t)id,
-                                   .n = log->n[table][id],
-                                   .column_count = (uint8_t)log->column_count[table]};
+    return (struct tr_model_image){
+        .id = (uint16_t)id, .n = log->n[table][id], .columns = log->columns[table]};
 }
 
 /* The image that a change leaves. */

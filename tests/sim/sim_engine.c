@@ -3,7 +3,11 @@
 
 #include <stdio.h>
 
+#include "engine/clock.h"
+#include "stages/ddl/recover.h"
 #include "stages/ship/shipper_state.h"
+
+#define TABLES_BYTES_MAX (32 * 1024 * 1024)
 
 enum tr_code tr_sim_engine_parse(struct tr_sim_engine *engine, struct tr_span stored,
                                  struct tr_saved_position *position, struct tr_error *err)
@@ -64,11 +68,111 @@ static enum tr_code open_parts(struct tr_sim_engine *engine, struct tr_error *er
                                                .plans = {.open = tr_plan_open,
                                                          .close = tr_plan_close,
                                                          .memory_bytes = tr_plan_memory_bytes},
-                                               .bytes_max = 32 * 1024 * 1024,
-                                               .metadata_is_full = true};
+                                               .bytes_max = TABLES_BYTES_MAX,
+                                               .metadata_is_full =
+                                                   !options->model->has_minimal_metadata};
     const enum tr_code code = tr_catalog_open(&engine->catalog, &catalog, err);
     return code == TR_OK ? find_position(engine, err) : code;
 }
+
+/* --- the schema history --------------------------------------------------------------------------
+ */
+
+struct loading {
+    struct tr_sim_engine *engine;
+    struct tr_recover recover;
+    struct tr_history_seal wanted; /* of the documents that the position needs */
+};
+
+static enum tr_code take_document(void *self, struct tr_span document, struct tr_error *err)
+{
+    struct loading *loading = self;
+    struct tr_history_seal *seal = &loading->engine->history_seal;
+
+    tr_history_seal_add(seal, document);
+    if (seal->document_count == loading->wanted.document_count &&
+        seal->chain != loading->wanted.chain) {
+        return TR_FAIL(err, TR_ERR_STATE, TR_STOP, "history: others than the position's");
+    }
+    return tr_recover_document(&loading->recover, document, err);
+}
+
+static enum tr_code load_history(struct loading *loading, struct tr_error *err)
+{
+    const struct tr_history_store *store = &loading->engine->options.history->port;
+    const int64_t now_ns = tr_clock_monotonic_ns(loading->engine->options.clock);
+    enum tr_store_state state = TR_STORE_FAILED;
+
+    while (state != TR_STORE_DONE) { /* ends: each try gives some documents */
+        store->start_load(store->self, take_document, loading, now_ns);
+        state = store->poll(store->self, store->next_deadline_ns(store->self), err);
+        if (state == TR_STORE_FAILED && err->remedy != TR_RETRY) {
+            return err->code;
+        }
+    }
+    *err = (struct tr_error){0};
+    return loading->engine->history_seal.document_count >= loading->wanted.document_count
+               ? TR_OK
+               : TR_FAIL(err, TR_ERR_STATE, TR_STOP, "history: fewer than the position needs");
+}
+
+struct using
+{
+    struct tr_sim_engine *engine;
+    struct tr_error *err;
+};
+
+static bool use_table(void *self, struct tr_table *table)
+{
+    const struct using *using = self;
+    return tr_catalog_set_model(using->engine->catalog, table->database, table->name, table,
+                                using->err) == TR_OK;
+}
+
+/* The tables as they were at the position, as engine/app/start_tables.c does it. */
+static enum tr_code recover_tables(struct tr_sim_engine *engine, struct tr_error *err)
+{
+    const struct tr_sim_engine_options *options = &engine->options;
+    const enum tr_flavor flavor = options->model->flavor;
+    const struct tr_ddl_options ddl = {.flavor = flavor, .bytes_max = TABLES_BYTES_MAX};
+    struct loading loading = {.engine = engine};
+    struct tr_identity stored = {0};
+
+    if (tr_ddl_model_open(&engine->model, &ddl, err) != TR_OK) {
+        return err->code;
+    }
+    const struct tr_buffer *identity = &options->store->identity;
+    if (identity->used > 0 &&
+        tr_identity_parse_json(&stored, tr_span_of(identity->bytes, identity->used), err) !=
+            TR_OK) {
+        return err->code;
+    }
+    loading.wanted = stored.history;
+    const struct tr_recover_options recover = {.flavor = flavor,
+                                               .topic_prefix = tr_span_of_text("p"),
+                                               .sources = engine->sources,
+                                               .until = &engine->position,
+                                               .model = engine->model,
+                                               .filter = engine->filter,
+                                               .log_describes =
+                                                   !options->model->has_minimal_metadata};
+    enum tr_code code = tr_recover_open(&loading.recover, &recover, err);
+    code = code == TR_OK ? load_history(&loading, err) : code;
+    tr_recover_close(&loading.recover);
+    if (code == TR_OK) {
+        struct using using = {.engine = engine, .err = err};
+        tr_ddl_each(engine->model, use_table, &using);
+        code = err->code;
+    }
+    engine->publisher = (struct tr_ddl_publisher){.flavor = flavor,
+                                                  .topic_prefix = tr_span_of_text("p"),
+                                                  .filter = engine->filter,
+                                                  .wants_documents = true};
+    return code;
+}
+
+/* --- options -------------------------------------------------------------------------------------
+ */
 
 /* The model's keys of an odd generation are not the newest. */
 static bool refresh_credentials(void *self, uint64_t generation, int64_t now_ns)
@@ -97,6 +201,12 @@ static void fill_options(struct tr_sim_engine *engine, struct tr_pipeline_option
     made->sequencer.row_bytes_max = 16 * 1024 * 1024;
     made->sequencer.replay_bytes_max =
         options->replay_bytes_max == 0 ? UINT64_C(1) << 32 : options->replay_bytes_max;
+    if (options->history != NULL) {
+        made->sequencer.model = engine->model;
+        made->sequencer.publisher = &engine->publisher;
+        made->historian.store = &options->history->port;
+        made->historian.seal = engine->history_seal;
+    }
     made->decoder.row_bytes_max = 16 * 1024 * 1024;
     made->decoder.record_bytes_max = 1024 * 1024;
     made->shipper.slot_count = 4;
@@ -130,7 +240,8 @@ enum tr_code tr_sim_engine_open(struct tr_sim_engine *engine,
 {
     memset(engine, 0, sizeof(*engine));
     engine->options = *options;
-    if (open_parts(engine, err) != TR_OK) {
+    if (open_parts(engine, err) != TR_OK ||
+        (options->history != NULL && recover_tables(engine, err) != TR_OK)) {
         return err->code;
     }
     engine->identity = (struct tr_identity){.flavor = options->model->flavor, .server_id = 7};
@@ -155,6 +266,7 @@ void tr_sim_engine_close(struct tr_sim_engine *engine)
 {
     tr_pipeline_deinit(&engine->pipeline);
     tr_catalog_close(engine->catalog);
+    tr_ddl_model_close(engine->model);
     tr_filter_close(engine->filter);
     tr_streams_close(engine->streams);
     tr_metrics_close(engine->metrics);

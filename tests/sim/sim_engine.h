@@ -7,8 +7,12 @@
 #define TR_TESTS_SIM_SIM_ENGINE_H
 
 #include "engine/app/pipeline.h"
+#include "offsets/history_seal.h"
+#include "stages/ddl/model.h"
+#include "stages/ddl/publish.h"
 #include "stages/schema/catalog.h"
 #include "stages/schema/filter.h"
+#include "tests/sim/model_history.h"
 #include "tests/sim/model_log.h"
 #include "tests/sim/model_store.h"
 
@@ -32,7 +36,8 @@ struct tr_sim_engine_options {
     bool envelope_ts_is_source;
     const struct tr_clock *clock;
     struct tr_source_port *source;
-    struct tr_model_store *store; /* NULL with a sink */
+    struct tr_model_store *store;     /* NULL with a sink */
+    struct tr_model_history *history; /* NULL: there is none */
     tr_open_transport *open_transport;
     void *open_transport_self;
     tr_record_sink *sink; /* instead of shippers */
@@ -48,6 +53,9 @@ struct tr_sim_engine {
     struct tr_filter *filter;
     struct tr_streams *streams;
     struct tr_catalog *catalog;
+    struct tr_ddl_model *model;
+    struct tr_ddl_publisher publisher;
+    struct tr_history_seal history_seal;
     struct tr_metrics *metrics;
     struct tr_fault fault;
     struct tr_saved_position position; /* where it begins */

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "engine/assert.h"
+#include "tests/sim/model_history.h"
 #include "tests/sim/model_kinesis.h"
 #include "tests/sim/model_source.h"
 #include "tests/sim/model_store.h"
@@ -33,6 +34,8 @@ struct sim {
     struct tr_model_source source;
     struct tr_model_kinesis kinesis;
     struct tr_model_store store;
+    struct tr_model_history history;
+    uint32_t safe_statements; /* of the log: their documents were looked up */
     struct tr_oracle oracle;
     struct tr_sim_engine engine;
     uint32_t kill_count;
@@ -85,6 +88,24 @@ static bool open_engine(struct sim *sim)
     return true;
 }
 
+/* No position passes a statement whose documents are not stored. */
+static void check_statements(struct sim *sim, const struct tr_saved_position *position)
+{
+    const struct tr_model_log *log = &sim->source.log;
+    const struct tr_buffer *text = &sim->history.text;
+    const uint32_t groups = tr_model_log_groups_before(log, position);
+
+    while (sim->safe_statements < log->statement_count &&
+           log->statements[sim->safe_statements].transaction < groups) {
+        const char *wanted = log->statements[sim->safe_statements].text;
+        if (text->used == 0 || memmem(text->bytes, text->used, wanted, strlen(wanted)) == NULL) {
+            fail(sim, "a position passes a statement that is not in the history", wanted);
+            return;
+        }
+        sim->safe_statements++;
+    }
+}
+
 /* What is stored now, held against what was acknowledged. */
 static void on_save(void *self)
 {
@@ -100,6 +121,9 @@ static void on_save(void *self)
         fail(sim, "saved text", err.text);
     } else {
         tr_oracle_saved(&sim->oracle, &position);
+        if (sim->model.has_history && sim->oracle.failure[0] == '\0') {
+            check_statements(sim, &position);
+        }
     }
     tr_gtid_set_close(position.gtids);
 }
@@ -109,6 +133,7 @@ static bool kill_and_restart(struct sim *sim)
     sim->kill_count++;
     tr_model_kinesis_kill(&sim->kinesis);
     tr_model_store_kill(&sim->store);
+    tr_model_history_kill(&sim->history);
     sim->source.connected = false;
     tr_sim_engine_close(&sim->engine);
     sim->now_ns += 50 * TR_NS_PER_MS;
@@ -138,8 +163,16 @@ static void draw(struct sim *sim)
 {
     struct tr_random *random = &sim->random;
     tr_sim_draw_model(random, sim->options.seed, &sim->model);
+    sim->model.has_history = tr_random_chance(random, 400);
+    if (sim->model.has_history) {
+        sim->model.has_minimal_metadata = tr_random_chance(random, 700);
+        sim->model.ddl_permille = 20 + tr_random_below(random, 150);
+    }
     sim->transaction_goal = sim->options.is_short ? 8 : 20 + tr_random_below(random, 120);
     sim->kill_permyriad = tr_sim_maybe(random, 500, 60);
+    if (sim->model.has_history && tr_random_chance(random, 500)) {
+        sim->kill_permyriad += 40; /* between a document, its statement's end and the save */
+    }
     sim->sink = (struct tr_model_kinesis_options){
         .seed = sim->options.seed,
         .fault_permille = tr_random_below(random, 400),
@@ -163,6 +196,7 @@ static void draw(struct sim *sim)
         .batch_size_max = tr_random_chance(random, 200) ? 1 + tr_random_below(random, 40) : 0,
         .flight_bytes_max = tr_random_chance(random, 200) ? 2 * 1024 * 1024 : 0,
         .keys_max = tr_random_chance(random, 250) ? TR_SHIPPER_KEYS_MIN : 0,
+        .history = sim->model.has_history ? &sim->history : NULL,
         .create_shards = tr_random_chance(random, 200) ? 1 + tr_random_below(random, 4) : 0,
         .replay_bytes_max =
             tr_random_chance(random, 200) ? 100000 + tr_random_below(random, 1000000) : 0,
@@ -334,6 +368,7 @@ static bool run_phases(struct sim *sim)
     sim->source.faults_on = false;
     sim->kinesis.faults_on = false;
     sim->store.faults_on = false;
+    sim->history.faults_on = false;
     const bool arrived = drain_all(sim);
     sim->busy_step_count = sim->step_count;
     return arrived && run_dead_stream(sim) && stop(sim) && restart(sim);
@@ -346,14 +381,18 @@ static void describe(const struct sim *sim, struct tr_sim_result *result)
         result->text, sizeof(result->text),
         "%s; %s%s, %u tables, %u keys, %u groups, %u changes, %u files, D=%u, S=%u, %" PRIu64
         " steps, %u kills, %u connects, %" PRIu64 " requests, %" PRIu64 " records, %" PRIu64
-        " repeats, %" PRIu64 " saves",
+        " repeats, %" PRIu64 " saves%s, %u statements, %" PRIu64 " documents",
         result->passed ? "passed" : sim->failure,
         sim->model.flavor == TR_FLAVOR_MYSQL ? "MySQL" : "MariaDB",
         sim->model.by_file ? " by file" : "", sim->model.table_count, sim->model.key_count,
         log->transaction_count, log->change_count, log->file_count, sim->make.decoder_count,
         sim->make.shipper_count, sim->step_count, sim->kill_count, sim->source.connect_count,
         sim->kinesis.request_count, sim->oracle.record_count, sim->oracle.duplicate_count,
-        sim->store.save_count);
+        sim->store.save_count,
+        !sim->model.has_history           ? ", no history"
+        : sim->model.has_minimal_metadata ? ", history of all"
+                                          : ", history",
+        log->statement_count, sim->history.document_count);
 }
 
 void tr_sim_run(const struct tr_sim_options *options, struct tr_sim_result *result)
@@ -370,6 +409,7 @@ void tr_sim_run(const struct tr_sim_options *options, struct tr_sim_result *resu
     tr_oracle_init(&sim.oracle, &sim.source.log);
     tr_model_kinesis_init(&sim.kinesis, &sim.oracle, &sim.sink);
     tr_model_store_init(&sim.store, options->seed, tr_random_below(&sim.random, 300));
+    tr_model_history_init(&sim.history, options->seed, tr_random_below(&sim.random, 300));
     sim.store.on_save = on_save;
     sim.store.on_save_self = &sim;
     sim.make.source = &sim.source.port;
@@ -380,6 +420,7 @@ void tr_sim_run(const struct tr_sim_options *options, struct tr_sim_result *resu
     result->step_count = sim.busy_step_count;
     describe(&sim, result);
     tr_sim_engine_close(&sim.engine);
+    tr_model_history_deinit(&sim.history);
     tr_model_store_deinit(&sim.store);
     tr_model_kinesis_deinit(&sim.kinesis);
     tr_oracle_deinit(&sim.oracle);
