@@ -24,6 +24,7 @@ NAMED_PARTS = ["mutants"]  # only by name, or with --nightly: they take long
 LONG_FILES = ["rebuild", "conformance", "snapshot_engine", "ddl_oracle", "history_engine", "snapshot", "engine_mysql",
               "engine_mariadb", "bad_input"]  # begun first, so that none of them is left for the end
 INTEGRATION_JOBS_MAX = 3  # their servers and engines wait for each other's answers in time
+KILL_SEEDS = (2, 3, 4, 5)  # their logs have 50 to 3,000 steps
 MARKS_SEEDS_MIN = 500  # fewer do not hit every mark
 JOBS = str(len(os.sched_getaffinity(0)))
 
@@ -112,7 +113,7 @@ def simulate(tally, preset, fixed, fresh, more=False):
             jobs.append((f"{count} {name} seeds from {first}", [program, "--first", str(first), "--count", str(count)] + marks))
     if more:
         jobs += [(f"killed at each step, seed {seed}", [program, "--kill-each-step", "--first", str(seed), "--count", "1"])
-                 for seed in range(1, 6)]
+                 for seed in KILL_SEEDS]
         jobs.append(("output does not depend on decoders, 100 seeds", [program, "--compare", "--first", "1", "--count", "100"]))
     side_by_side(tally, f"sim ({preset})", jobs)
 
