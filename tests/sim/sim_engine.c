@@ -320,3 +320,15 @@ const char *tr_sim_engine_find_leak(const struct tr_sim_engine *engine, char *te
     }
     return NULL;
 }
+
+bool tr_sim_engine_parking_is_full(const struct tr_sim_engine *engine)
+{
+    const uint32_t record_pages = 1024 * 1024 / TR_PARKING_PAGE_BYTES + 1; /* of the largest */
+    for (uint32_t s = 0; s < engine->options.shipper_count; s++) {
+        const struct tr_parking *parking = &engine->pipeline.shippers[s]->parking;
+        if (parking->page_count - parking->used_count < record_pages) {
+            return true;
+        }
+    }
+    return false;
+}

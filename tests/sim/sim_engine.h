@@ -80,4 +80,7 @@ TR_NODISCARD enum tr_code tr_sim_engine_parse(struct tr_sim_engine *engine, stru
  * text's. */
 const char *tr_sim_engine_find_leak(const struct tr_sim_engine *engine, char *text, size_t room);
 
+/* Whether a shipper can park no more: then a stream that does not answer holds up the others. */
+bool tr_sim_engine_parking_is_full(const struct tr_sim_engine *engine);
+
 #endif
