@@ -201,9 +201,11 @@ class Writer:
                 table.columns.remove(old)
 
     def convert(self, table):
-        charsets = ["utf8mb4", "utf8mb3", "latin1"]
-        if not any(isinstance(column.kind, Words) for column in table.columns):
-            charsets.append("utf16")  # MySQL 9.7 spoils the members of an ENUM by that
+        charsets = ["utf8mb4", "utf8mb3", "latin1", "utf16"]
+        if any(isinstance(column.kind, Words) for column in table.columns):
+            if self.server_kind == "mysql":
+                return  # MySQL 9.7 may spoil the members of ENUM and SET by it, which no statement tells
+            charsets.remove("utf16")
         charset = self.random.choice(charsets)
         if self.execute(f"ALTER TABLE {table.name} CONVERT TO CHARACTER SET {charset}"):
             for column in table.columns:
