@@ -7,6 +7,7 @@
 #include "engine/cover.h"
 #include "engine/pool.h"
 #include "stages/decode/decode_fail.h"
+#include "stages/decode/period.h"
 #include "stages/source/snapshot_event.h"
 
 #define EVENT_HEADER_BYTES 19
@@ -117,7 +118,7 @@ static enum tr_code read_post_header(struct tr_decode *decode, struct tr_span ev
                                      struct tr_error *err)
 {
     const struct tr_unit_item *item = tr_decode_item(decode);
-    const uint32_t column_count = decode->row.plan->column_count;
+    const uint32_t column_count = decode->row.plan->image_column_count;
     struct tr_cursor cursor = tr_cursor_of(event);
 
     (void)tr_cursor_take(&cursor, EVENT_HEADER_BYTES + 6 + 2); /* header, table id, flags */
@@ -152,7 +153,7 @@ static enum tr_code read_post_header(struct tr_decode *decode, struct tr_span ev
     decode->row.run.in = cursor.at;
     decode->row.run.in_end = cursor.end;
     if (decode->row.run.partial != NULL && tr_partial_is_empty(&decode->partial, column_count)) {
-        decode->row.run.bad_column = column_count;
+        decode->row.run.bad_column = decode->row.plan->column_count;
         decode->row.run.bad_reason = "the row images have no columns";
         return tr_decode_fail_row(decode, TR_WRITE_LACKING, err);
     }
@@ -207,6 +208,7 @@ static enum tr_code open_item(struct tr_decode *decode, bool *is_ready, struct t
         .envelope = &decode->envelope,
         .item = item,
         .run = {.plan = item->schema->plan, .unpack = &decode->unpack},
+        .op = (enum tr_row_op)item->op,
         .unit_seq = decode->unit->seq,
     };
     decode->item_is_text = item->event_type == TR_EVENT_SNAPSHOT_ROWS;
@@ -306,12 +308,23 @@ static inline void mark_row(struct tr_decode *decode)
     }
 }
 
+/* What happens to a current row of a versioned table, and whether that is wanted. */
+static enum tr_write_outcome judge_row(struct tr_row *row, bool *is_skipped)
+{
+    bool is_current = false;
+    const enum tr_write_outcome outcome = tr_period_judge(row, &is_current);
+
+    *is_skipped = !is_current || (row->plan->options.skipped_ops >> row->op & 1) != 0;
+    return outcome;
+}
+
 /* Rows of the open item until it ends (DONE) or the fragment or the budget does. */
 static enum tr_decode_outcome run_item(struct tr_decode *decode, struct tr_fragment *fragment,
                                        const uint8_t *pause_at, struct tr_error *err)
 {
     struct tr_row *row = &decode->row;
-    const bool is_skipped = (row->plan->options.skipped_ops >> row->item->op & 1) != 0;
+    const bool has_period = row->plan->image_column_count != row->plan->column_count;
+    bool is_skipped = (row->plan->options.skipped_ops >> row->op & 1) != 0;
     enum tr_write_outcome outcome;
 
     row->fragment = fragment;
@@ -319,6 +332,11 @@ static enum tr_decode_outcome run_item(struct tr_decode *decode, struct tr_fragm
     while (row->run.in < row->run.in_end) {
         if (row->run.in >= pause_at) {
             return TR_DECODE_PAUSED;
+        }
+        outcome = TR_LIKELY(!has_period) ? TR_WRITE_OK : judge_row(row, &is_skipped);
+        if (TR_UNLIKELY(outcome != TR_WRITE_OK)) {
+            (void)tr_decode_fail_row(decode, outcome, err);
+            return TR_DECODE_FAILED;
         }
         if (is_skipped || row->number < row->item->row_first) {
             outcome = skip_row(row);

@@ -292,13 +292,26 @@ static enum tr_write_outcome fail_image(struct tr_image_run *run, uint32_t colum
     return TR_WRITE_BAD;
 }
 
+/* Moves past what is in the image behind the table's columns. */
+static bool skip_hidden(struct tr_image_run *run, const uint8_t *nulls)
+{
+    const struct tr_plan *plan = run->plan;
+
+    for (uint32_t i = plan->column_count; i < plan->image_column_count; i++) {
+        if ((nulls[i >> 3] >> (i & 7) & 1) == 0 && !tr_image_skip_column(run, &plan->columns[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
 enum tr_write_outcome tr_image_put(struct tr_image_run *run, enum tr_image_place place,
                                    uint8_t **out, struct tr_image_key *key)
 {
     const struct tr_plan *plan = run->plan;
     const uint8_t *text = plan->text.bytes;
     const uint8_t *nulls = run->in;
-    const uint32_t null_bytes = (plan->column_count + 7) / 8;
+    const uint32_t null_bytes = (plan->image_column_count + 7) / 8;
     uint8_t *at = *out;
     struct tr_span raw;
 
@@ -337,6 +350,10 @@ enum tr_write_outcome tr_image_put(struct tr_image_run *run, enum tr_image_place
             key->at[column->key_slot - 1] = from;
             key->bytes[column->key_slot - 1] = (uint32_t)(at - from);
         }
+    }
+    if (TR_UNLIKELY(plan->image_column_count != plan->column_count) && !skip_hidden(run, nulls)) {
+        (void)tr_image_value_fail(run, ends_early);
+        return fail_image(run, plan->column_count);
     }
     *at++ = '}';
     *out = at;
@@ -402,7 +419,7 @@ enum tr_write_outcome tr_image_skip(struct tr_image_run *run, enum tr_image_plac
 {
     const struct tr_plan *plan = run->plan;
     const uint8_t *nulls = run->in;
-    const uint32_t null_bytes = (plan->column_count + 7) / 8;
+    const uint32_t null_bytes = (plan->image_column_count + 7) / 8;
 
     if (run->partial != NULL) {
         return tr_partial_skip(run, place);
@@ -417,5 +434,5 @@ enum tr_write_outcome tr_image_skip(struct tr_image_run *run, enum tr_image_plac
             return fail_image(run, i);
         }
     }
-    return TR_WRITE_OK;
+    return skip_hidden(run, nulls) ? TR_WRITE_OK : fail_image(run, plan->column_count);
 }

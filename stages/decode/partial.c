@@ -80,6 +80,14 @@ bool tr_partial_is_empty(const struct tr_partial *partial, uint32_t column_count
     return true;
 }
 
+const uint8_t *tr_partial_value(const struct tr_partial *partial, enum tr_image_place place,
+                                uint32_t column)
+{
+    const uint8_t *value = partial->values[place][column];
+
+    return value == absent ? NULL : value;
+}
+
 static enum tr_write_outcome fail_at(struct tr_image_run *run, uint32_t column, const char *reason)
 {
     run->bad_column = column;
@@ -119,7 +127,7 @@ static enum tr_write_outcome find_values(struct tr_image_run *run, uint32_t imag
     if (partial->has_options && image == TR_IMAGE_SECOND && !take_options(run, &json_bits)) {
         return fail_at(run, plan->column_count, "the row ends inside its options");
     }
-    for (uint32_t i = 0; i < plan->column_count; i++) {
+    for (uint32_t i = 0; i < plan->image_column_count; i++) {
         present_count += bit_is_set(present, i);
     }
     const uint8_t *nulls = run->in;
@@ -127,7 +135,7 @@ static enum tr_write_outcome find_values(struct tr_image_run *run, uint32_t imag
         return fail_at(run, plan->column_count, "the row ends inside its null bitmap");
     }
     run->in += (present_count + 7) / 8;
-    for (uint32_t i = 0; i < plan->column_count; i++) {
+    for (uint32_t i = 0; i < plan->image_column_count; i++) {
         const bool is_json = plan->columns[i].op == TR_OP_JSON;
         const bool is_diff = is_json && json_bits != NULL && bit_is_set(json_bits, json_index);
         json_index += is_json;
@@ -147,7 +155,8 @@ static enum tr_write_outcome find_values(struct tr_image_run *run, uint32_t imag
             partial->diffs[i] = is_diff;
         }
         if (!tr_image_skip_column(run, &plan->columns[i])) {
-            return fail_at(run, i, "the row ends inside it");
+            return fail_at(run, i < plan->column_count ? i : plan->column_count,
+                           "the row ends inside it");
         }
     }
     return TR_WRITE_OK;
@@ -164,7 +173,7 @@ static enum tr_write_outcome find_row(struct tr_image_run *run)
     if (outcome == TR_WRITE_OK && partial->image_count == 2) {
         partial->second_at = run->in;
         outcome = find_values(run, TR_IMAGE_SECOND);
-        for (uint32_t i = 0; outcome == TR_WRITE_OK && i < run->plan->column_count; i++) {
+        for (uint32_t i = 0; outcome == TR_WRITE_OK && i < run->plan->image_column_count; i++) {
             if (partial->values[TR_IMAGE_SECOND][i] == absent) {
                 partial->values[TR_IMAGE_SECOND][i] = partial->values[TR_IMAGE_FIRST][i];
             }

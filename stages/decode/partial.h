@@ -44,6 +44,11 @@ bool tr_partial_begin(struct tr_partial *partial, uint32_t column_count,
  */
 bool tr_partial_is_empty(const struct tr_partial *partial, uint32_t column_count);
 
+/* Where the value of a column of the image lies, after a put or skip of it; NULL when it is NULL or
+ * not there. */
+const uint8_t *tr_partial_value(const struct tr_partial *partial, enum tr_image_place place,
+                                uint32_t column);
+
 /* As tr_image_put, tr_image_skip. */
 enum tr_write_outcome tr_partial_put(struct tr_image_run *run, enum tr_image_place place,
                                      uint8_t **out, struct tr_image_key *key);

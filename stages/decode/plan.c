@@ -246,10 +246,10 @@ void tr_plan_close(struct tr_plan *plan)
 size_t tr_plan_memory_bytes(const struct tr_plan *plan)
 {
     const struct tr_table *table = plan->schema->table;
-    size_t bytes = sizeof(*plan) + plan->text.room +
-                   plan->column_count * (sizeof(*plan->columns) + sizeof(*plan->unavailable)) +
-                   (plan->key_count + 1) * sizeof(*plan->key_columns) +
-                   sizeof(*plan->column_options);
+    size_t bytes =
+        sizeof(*plan) + plan->text.room +
+        plan->image_column_count * (sizeof(*plan->columns) + sizeof(*plan->unavailable)) +
+        (plan->key_count + 1) * sizeof(*plan->key_columns) + sizeof(*plan->column_options);
 
     for (uint32_t i = 0; i < table->column_count; i++) {
         bytes += table->columns[i].option_count * sizeof(*plan->column_options);

@@ -432,7 +432,8 @@ enum tr_code tr_plan_build_columns(struct tr_plan *plan, struct tr_error *err)
         option_count += table->columns[i].option_count;
     }
     plan->column_count = table->column_count;
-    plan->columns = calloc(plan->column_count, sizeof(*plan->columns));
+    plan->image_column_count = table->column_count + plan->schema->hidden_count;
+    plan->columns = calloc(plan->image_column_count, sizeof(*plan->columns));
     plan->column_options = calloc((size_t)option_count + 1, sizeof(*plan->column_options));
     plan->unavailable = calloc(plan->column_count, sizeof(*plan->unavailable));
     if (plan->columns == NULL || plan->column_options == NULL || plan->unavailable == NULL) {
@@ -463,6 +464,10 @@ enum tr_code tr_plan_build_columns(struct tr_plan *plan, struct tr_error *err)
         value_bytes =
             plan->unavailable[i].bytes > value_bytes ? plan->unavailable[i].bytes : value_bytes;
         plan->image_bytes_max += build.to->name_bytes + value_bytes;
+    }
+    for (uint32_t i = plan->column_count; i < plan->image_column_count; i++) {
+        plan->columns[i].op = TR_OP_TIMESTAMP;
+        plan->columns[i].wire_bytes = TR_PERIOD_WIRE_BYTES;
     }
     return TR_OK;
 }

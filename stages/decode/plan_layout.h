@@ -16,6 +16,7 @@
 #include "stages/decode/plan_text.h"
 
 #define TR_PLAN_KEY_COLUMNS_MAX 64
+#define TR_PERIOD_WIRE_BYTES 7 /* a hidden row_start or row_end: seconds and microseconds */
 #define TR_PLAN_SOURCE_BYTES_MAX                                                                   \
     8192 /* the constant parts of `source`, file name and GTID included */
 #define TR_PLAN_VALUE_BYTES_MAX                                                                    \
@@ -104,12 +105,13 @@ struct tr_plan {
     const struct tr_schema *schema;   /* borrowed: owns the plan */
     struct tr_encode_options options; /* spans borrowed from the configuration */
     struct tr_plan_text text;
-    struct tr_plan_column *columns;         /* owns; column_count */
+    struct tr_plan_column *columns;         /* owns; image_column_count */
     struct tr_plan_literal *column_options; /* owns; all ENUM and SET members */
     struct tr_plan_literal *unavailable;    /* owns; column_count: what stands for a value that the
                                                images lack; empty = nothing may */
     struct tr_plan_key_column *key_columns; /* owns; key_count, in key order */
     uint32_t column_count;
+    uint32_t image_column_count; /* of a row image: the hidden ones, which are not written, last */
     uint32_t key_count;
 
     struct tr_plan_literal

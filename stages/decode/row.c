@@ -259,11 +259,16 @@ static enum tr_write_outcome put_update(struct tr_row *row)
 
 static enum tr_write_outcome put_whole(struct tr_row *row)
 {
-    switch ((enum tr_row_op)row->item->op) {
+    enum tr_write_outcome outcome;
+
+    switch (row->op) {
     case TR_ROW_INSERT:
         return put_create(row, TR_IMAGE_FIRST);
     case TR_ROW_DELETE:
-        return put_delete(row);
+        outcome = put_delete(row);
+        return outcome != TR_WRITE_OK || row->item->op != TR_ROW_UPDATE
+                   ? outcome
+                   : tr_image_skip(&row->run, TR_IMAGE_SECOND); /* looked over by tr_period_judge */
     case TR_ROW_READ:
         return put_read(row);
     case TR_ROW_UPDATE:
@@ -320,7 +325,7 @@ static bool is_large_key_change(struct tr_row *row)
 {
     const uint8_t *start = row->run.in;
     uint64_t hashes[2];
-    const bool is_change = row->item->op == TR_ROW_UPDATE && row->fragment->jumbo &&
+    const bool is_change = row->op == TR_ROW_UPDATE && row->fragment->jumbo &&
                            row->fragment->high_bytes == 0 && row->plan->key_count != 0 &&
                            hash_key(row, TR_IMAGE_FIRST, &hashes[0]) &&
                            hash_key(row, TR_IMAGE_SECOND, &hashes[1]) && hashes[0] != hashes[1];

@@ -32,6 +32,7 @@ struct tr_row {
     struct tr_image_run run; /* at the row; moved past it on OK */
     uint32_t number;         /* `source.row` */
     enum tr_row_part part;   /* in and out */
+    enum tr_row_op op;       /* what happens to the row: the item's, or as tr_period_judge says */
     uint64_t unit_seq;
     uint64_t total_bytes; /* out: counts up what was written */
 };

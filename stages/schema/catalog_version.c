@@ -6,6 +6,7 @@
 #include "engine/assert.h"
 #include "engine/cover.h"
 #include "stages/schema/catalog_tables.h"
+#include "stages/schema/map_facts.h"
 
 #define REMEDY_FULL "SET GLOBAL binlog_row_metadata=FULL on the source"
 
@@ -65,6 +66,22 @@ enum tr_code catalog_version_resolve(struct tr_catalog *catalog, struct catalog_
     return TR_OK;
 }
 
+/* As far as is known: the table's model may be of before the last statements. */
+static bool has_hidden_period(const struct tr_catalog *catalog, const struct catalog_table *table)
+{
+    const struct tr_table *model = table->model;
+
+    if (catalog->options.lenient || model == NULL || table->model_is_void || !model->is_versioned) {
+        return false;
+    }
+    for (uint32_t i = 0; i < model->column_count; i++) {
+        if (tr_span_equals(model->columns[i].name, tr_span_of_text(TR_PERIOD_END))) {
+            return false; /* declared, and named as the hidden ones are */
+        }
+    }
+    return true;
+}
+
 /* The order of trust: FULL metadata; the model while nothing contradicts it; else stop (or invent,
  * when lenient). */
 static enum tr_code choose_table(struct tr_catalog *catalog, struct catalog_table *table,
@@ -76,9 +93,13 @@ static enum tr_code choose_table(struct tr_catalog *catalog, struct catalog_tabl
     const bool has_model = table->model != NULL && !table->model_is_void;
     const bool fits = has_model && tr_table_map_compare(map, wire, table->model, &differs) == TR_OK;
 
-    if (fits) {
+    const uint32_t hidden_count = fits ? tr_table_map_hidden_count(map, wire, table->model) : 0;
+
+    /* `tailrace decode` prints what the log holds: the hidden columns and the history too. */
+    if (fits && (hidden_count == 0 || !catalog->options.lenient)) {
         version->owned_table = tr_table_hold(table->model);
         version->schema.table = version->owned_table;
+        version->schema.hidden_count = hidden_count;
         return TR_OK;
     }
     if (tr_table_map_is_full(map) || catalog->options.lenient) {
@@ -87,7 +108,13 @@ static enum tr_code choose_table(struct tr_catalog *catalog, struct catalog_tabl
         }
         version->owned_table = tr_table_map_build(map, wire, catalog->options.lenient, err);
         version->schema.table = version->owned_table;
-        return version->owned_table == NULL ? err->code : TR_OK;
+        if (version->owned_table == NULL) {
+            return err->code;
+        }
+        if (has_hidden_period(catalog, table)) {
+            version->schema.hidden_count = tr_table_map_hide_period(version->owned_table, wire);
+        }
+        return TR_OK;
     }
     if (has_model) {
         return TR_FAIL(err, differs.code, TR_STOP,
@@ -133,7 +160,7 @@ enum tr_code catalog_version_finish(struct tr_catalog *catalog, struct catalog_t
     schema->version = ++catalog->next_version;
     uint64_t bytes =
         sizeof(*version) + version->map_bytes_count +
-        schema->table->column_count * sizeof(*schema->wire) +
+        (schema->table->column_count + schema->hidden_count) * sizeof(*schema->wire) +
         (version->owned_table != table->model ? tr_table_memory_bytes(version->owned_table) : 0);
     if (catalog->options.plans.open != NULL) {
         const enum tr_code code =

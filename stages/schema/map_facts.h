@@ -62,6 +62,21 @@ enum tr_column_type tr_map_column_type(const struct tr_wire_column *wire,
 /* Whether the map's signedness bits count this type. */
 bool tr_map_is_numeric(uint8_t wire_type);
 
+/* A hidden period: both TIMESTAMP(6) NOT NULL, of these names. */
+#define TR_PERIOD_START "row_start"
+#define TR_PERIOD_END "row_end"
+
+/* Whether TR_PERIOD_COLUMNS wire columns are of a period's types. */
+static inline bool tr_map_is_period(const struct tr_wire_column *wire)
+{
+    for (uint32_t i = 0; i < TR_PERIOD_COLUMNS; i++) {
+        if (wire[i].type != TR_WIRE_TIMESTAMP2 || wire[i].meta != 6 || wire[i].nullable) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* Labels are at most 255 characters. */
 #define TR_MAP_LABEL_BYTES_MAX 1024
 

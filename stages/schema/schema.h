@@ -32,9 +32,11 @@ struct tr_schema {
     const struct tr_table *table; /* owns */
     const struct tr_stream *stream;
     struct tr_plan *plan;        /* owns */
-    struct tr_wire_column *wire; /* owns; table->column_count entries */
-    uint64_t version;            /* dense per process, for logs */
-    uint64_t pinned_seq;         /* the sequencer's: last unit that pinned it */
+    struct tr_wire_column *wire; /* owns; table->column_count entries, and the hidden ones */
+    /* Columns of the log's rows behind the table's: 0, or TR_PERIOD_COLUMNS. */
+    uint32_t hidden_count;
+    uint64_t version;    /* dense per process, for logs */
+    uint64_t pinned_seq; /* the sequencer's: last unit that pinned it */
     /* Output bytes per raw row byte, times 256, as measured by decoders: the sequencer's estimate for closing units. Written
      * by decoders, last one wins; relaxed: a hint. */
     _Atomic uint32_t output_ratio_q8;

@@ -16,6 +16,9 @@
 
 #define TR_COLUMNS_MAX 4096   /* the servers' own limit */
 #define TR_NAME_BYTES_MAX 256 /* 64 characters of utf8mb4 */
+/* row_start and row_end of a MariaDB table WITH SYSTEM VERSIONING that declares no period: behind
+ * the other columns in the log, and nowhere else. */
+#define TR_PERIOD_COLUMNS 2
 
 /* What a column is, in the servers' vocabulary; the wire type follows from it and is checked against each TABLE_MAP. */
 enum tr_column_type {

@@ -120,7 +120,21 @@ struct tr_table *tr_table_map_build(const struct tr_table_map *map,
                                     struct tr_error *err);
 
 /*
- * Whether rows under this map can be read with `table`: count, types, signs and character sets
+ * How many columns the log's rows have behind those of `table`: TR_PERIOD_COLUMNS when it is
+ * versioned without a declared period and the map ends with what those two look like, else 0.
+ */
+uint32_t tr_table_map_hidden_count(const struct tr_table_map *map,
+                                   const struct tr_wire_column *wire, const struct tr_table *table);
+
+/*
+ * Takes a hidden period out of a model that tr_table_map_build made, when its last columns are
+ * named as one: for a table that was versioned without a declared period. Columns taken out: 0, or
+ * TR_PERIOD_COLUMNS.
+ */
+uint32_t tr_table_map_hide_period(struct tr_table *table, const struct tr_wire_column *wire);
+
+/*
+ * Whether rows under this map can be read with `table` and its hidden columns: count, types, signs and character sets
  * where the map gives them, and with FULL metadata the names, the labels and the primary key too.
  * TR_ERR_SCHEMA names the first difference: column, what the log has, what the schema has; the
  * caller puts the table and the remedy around it.

@@ -182,3 +182,22 @@ static enum tr_code fill_key(struct tr_table *table, const struct tr_table_map *
     }
     return TR_OK;
 }
+
+uint32_t tr_table_map_hide_period(struct tr_table *table, const struct tr_wire_column *wire)
+{
+    if (table->column_count <= TR_PERIOD_COLUMNS) {
+        return 0;
+    }
+    const uint32_t left = table->column_count - TR_PERIOD_COLUMNS;
+    if (!tr_map_is_period(&wire[left]) ||
+        !tr_span_equals(table->columns[left].name, tr_span_of_text(TR_PERIOD_START)) ||
+        !tr_span_equals(table->columns[left + 1].name, tr_span_of_text(TR_PERIOD_END))) {
+        return 0;
+    }
+    if (table->key_count > 0 && table->key_columns[table->key_count - 1] == left + 1) {
+        table->key_count--; /* row_end is the last part of every primary key */
+    }
+    table->column_count = left;
+    table->is_versioned = true;
+    return TR_PERIOD_COLUMNS;
+}

@@ -10,15 +10,27 @@
 static enum tr_code compare_column(const struct tr_column *column, uint32_t index,
                                    const struct tr_wire_column *wire,
                                    const struct tr_map_facts *facts, struct tr_error *err);
+static enum tr_code compare_hidden(uint32_t which, uint32_t index, const struct tr_map_facts *facts,
+                                   struct tr_error *err);
 static enum tr_code compare_key(const struct tr_table *table, const struct tr_table_map *map,
-                                struct tr_error *err);
+                                uint32_t hidden_count, struct tr_error *err);
+
+uint32_t tr_table_map_hidden_count(const struct tr_table_map *map,
+                                   const struct tr_wire_column *wire, const struct tr_table *table)
+{
+    if (!table->is_versioned || map->column_count != table->column_count + TR_PERIOD_COLUMNS) {
+        return 0;
+    }
+    return tr_map_is_period(&wire[table->column_count]) ? TR_PERIOD_COLUMNS : 0;
+}
 
 enum tr_code tr_table_map_compare(const struct tr_table_map *map, const struct tr_wire_column *wire,
                                   const struct tr_table *table, struct tr_error *err)
 {
+    const uint32_t hidden_count = tr_table_map_hidden_count(map, wire, table);
     struct tr_map_reader reader;
 
-    if (map->column_count != table->column_count) {
+    if (map->column_count != table->column_count + hidden_count) {
         return TR_FAIL(err, TR_ERR_SCHEMA, TR_STOP,
                        "the log has %" PRIu32 " columns, the schema has %" PRIu32,
                        map->column_count, table->column_count);
@@ -28,13 +40,31 @@ enum tr_code tr_table_map_compare(const struct tr_table_map *map, const struct t
         struct tr_map_facts facts;
         enum tr_code code = tr_map_reader_next(&reader, &facts, err);
         if (code == TR_OK) {
-            code = compare_column(&table->columns[i], i, &wire[i], &facts, err);
+            code = i < table->column_count
+                       ? compare_column(&table->columns[i], i, &wire[i], &facts, err)
+                       : compare_hidden(i - table->column_count, i, &facts, err);
         }
         if (code != TR_OK) {
             return code;
         }
     }
-    return compare_key(table, map, err);
+    return compare_key(table, map, hidden_count, err);
+}
+
+/* With FULL metadata a hidden column has its name. */
+static enum tr_code compare_hidden(uint32_t which, uint32_t index, const struct tr_map_facts *facts,
+                                   struct tr_error *err)
+{
+    static const char *const names[TR_PERIOD_COLUMNS] = {TR_PERIOD_START, TR_PERIOD_END};
+
+    if (facts->name.data == NULL || tr_span_equals(facts->name, tr_span_of_text(names[which]))) {
+        return TR_OK;
+    }
+    return TR_FAIL(err, TR_ERR_SCHEMA, TR_STOP,
+                   "column %" PRIu32 ": the log has the name \"%.*s\", the schema has the hidden "
+                   "column %s there",
+                   index + 1, (int)(facts->name.bytes < 64 ? facts->name.bytes : 64),
+                   (const char *)facts->name.data, names[which]);
 }
 
 static bool type_fits(const struct tr_column *column, const struct tr_wire_column *wire,
@@ -197,9 +227,9 @@ static enum tr_code compare_column(const struct tr_column *column, uint32_t inde
 }
 
 /* FULL metadata lists a primary key if there is one; a model's key may also be a unique index,
- * which the log does not tell. */
+ * which the log does not tell. A hidden row_end is the last part of every primary key. */
 static enum tr_code compare_key(const struct tr_table *table, const struct tr_table_map *map,
-                                struct tr_error *err)
+                                uint32_t hidden_count, struct tr_error *err)
 {
     const bool has_prefixes = map->optional[TR_MAP_PRIMARY_KEY_WITH_PREFIX].data != NULL;
     const struct tr_span key =
@@ -214,6 +244,9 @@ static enum tr_code compare_key(const struct tr_table *table, const struct tr_ta
         const uint64_t index = tr_cursor_lenenc(&cursor);
         if (has_prefixes) {
             (void)tr_cursor_lenenc(&cursor);
+        }
+        if (hidden_count != 0 && count == table->key_count && index == map->column_count - 1) {
+            continue;
         }
         is_same = count < table->key_count && index == table->key_columns[count];
         count++;

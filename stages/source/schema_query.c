@@ -20,7 +20,7 @@
 #define SQL_COLUMNS                                                                                \
     "SELECT c.column_name, c.column_type, c.column_default, c.extra, c.is_nullable, "              \
     "c.character_set_name, "                                                                       \
-    "c.column_comment, t.table_collation FROM information_schema.columns c JOIN "                  \
+    "c.column_comment, t.table_collation, t.table_type FROM information_schema.columns c JOIN "    \
     "information_schema.tables t "                                                                 \
     "ON t.table_schema = c.table_schema AND t.table_name = c.table_name WHERE c.table_schema = "   \
     "%s "                                                                                          \
@@ -38,6 +38,7 @@ enum {
     COLUMN_CHARSET,
     COLUMN_COMMENT,
     TABLE_COLLATION,
+    TABLE_TYPE,
 };
 
 static enum tr_code build_table(enum tr_flavor flavor, const struct tr_query_rows *rows,
@@ -131,6 +132,8 @@ static enum tr_code build_table(enum tr_flavor flavor, const struct tr_query_row
     charset.bytes = end == NULL ? charset.bytes : (size_t)(end - charset.data);
     table->charset_name = tr_table_text(table, charset);
     table->has_names = true;
+    table->is_versioned = tr_span_equals(tr_query_rows_cell(rows, 0, TABLE_TYPE),
+                                         tr_span_of_text("SYSTEM VERSIONED"));
     for (uint32_t i = 0; i < rows->row_count; i++) {
         const enum tr_code code = build_column(flavor, rows, i, table, err);
         if (code != TR_OK) {

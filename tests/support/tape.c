@@ -246,7 +246,8 @@ enum tr_code tr_tape_map(struct tr_tape *tape, const uint8_t *body, size_t bytes
         free(wire);
     } else {
         schema->wire = wire;
-        if (schema->table->column_count != map.column_count ||
+        schema->hidden_count = tr_table_map_hidden_count(&map, wire, schema->table);
+        if (schema->table->column_count + schema->hidden_count != map.column_count ||
             tr_plan_open(&schema->plan, schema, &tape->options, err) != TR_OK) {
             return err->code;
         }

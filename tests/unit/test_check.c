@@ -109,7 +109,7 @@ static uint32_t column_count;
 
 static int give(tr_query_on_row *on_row, void *row_self, const char *const *texts, uint32_t count)
 {
-    struct tr_span cells[8];
+    struct tr_span cells[9];
     column_count = count;
     for (uint32_t i = 0; i < count; i++) {
         cells[i] = texts[i] == NULL ? (struct tr_span){0} : tr_span_of_text(texts[i]);
@@ -129,11 +129,13 @@ static enum tr_code fake_run(void *self, const char *sql, tr_query_on_row *on_ro
         }
     } else if (strncmp(sql, "SELECT c.column_name", 20) == 0) {
         (void)give(on_row, row_self,
-                   (const char *const[]){"id", "int(11)", NULL, "", "NO", NULL, "", "utf8mb4_bin"},
-                   8);
-        (void)give(
-            on_row, row_self,
-            (const char *const[]){"odd", "frob(3)", NULL, "", "YES", NULL, "", "utf8mb4_bin"}, 8);
+                   (const char *const[]){"id", "int(11)", NULL, "", "NO", NULL, "", "utf8mb4_bin",
+                                         "BASE TABLE"},
+                   9);
+        (void)give(on_row, row_self,
+                   (const char *const[]){"odd", "frob(3)", NULL, "", "YES", NULL, "", "utf8mb4_bin",
+                                         "BASE TABLE"},
+                   9);
     } else if (strncmp(sql, "SELECT 1 FROM `d`.`t", 20) == 0 && select_error != 0) {
         return TR_FAIL(error, TR_ERR_SOURCE_AUTH, TR_STOP, "error %u", select_error);
     }
@@ -143,7 +145,7 @@ static enum tr_code fake_run(void *self, const char *sql, tr_query_on_row *on_ro
 static const struct tr_span *fake_columns(void *self, uint32_t *count)
 {
     (void)self;
-    static struct tr_span names[8];
+    static struct tr_span names[9];
     *count = column_count;
     return names;
 }

@@ -156,6 +156,44 @@ static void table_map_compare_says_precisely_what_differs(void **state)
     tr_table_close(table);
 }
 
+/* Source: mariadb1011-versioning.000001: sv.v (id INT PRIMARY KEY, x VARCHAR(10)) WITH SYSTEM
+ * VERSIONING. */
+static const char map_versioned[] =
+    "00f1536513070000005400000038030000000012000000000001000273760001760004030f111104"
+    "0a000606020101000201080417026964017809726f775f737461727407726f775f656e6408020003"
+    "8306f24e";
+
+static void table_map_of_a_versioned_table_has_its_hidden_period(void **state)
+{
+    (void)state;
+    for (int has_names = 1; has_names >= 0; has_names--) {
+        parse(map_versioned, TR_FLAVOR_MARIADB);
+        struct tr_table *table = tr_table_map_build(&map, wire, false, &err);
+        assert_non_null(table);
+        for (int i = 1; i < TR_MAP_METADATA_COUNT && !has_names; i++) {
+            map.optional[i] = (struct tr_span){0};
+        }
+        /* A declared period: its columns are columns. */
+        table->is_versioned = true;
+        assert_int_equal(tr_table_map_hidden_count(&map, wire, table), 0);
+        assert_int_equal(tr_table_map_compare(&map, wire, table, &err), TR_OK);
+        /* A hidden one. */
+        table->column_count = 2;
+        table->key_count = 1;
+        assert_int_equal(tr_table_map_hidden_count(&map, wire, table), TR_PERIOD_COLUMNS);
+        assert_int_equal(tr_table_map_compare(&map, wire, table, &err), TR_OK);
+        table->is_versioned = false;
+        differs(table, "the log has 4 columns, the schema has 2");
+        table->is_versioned = true;
+        wire[2].meta = 3;
+        differs(table, "the log has 4 columns, the schema has 2");
+        wire[2].meta = 6;
+        wire[3].nullable = true;
+        differs(table, "the log has 4 columns, the schema has 2");
+        tr_table_close(table);
+    }
+}
+
 static void table_map_without_names_is_refused_unless_lenient(void **state)
 {
     (void)state;
@@ -236,6 +274,7 @@ int main(void)
         cmocka_unit_test(table_map_with_full_metadata_builds_the_model),
         cmocka_unit_test(table_map_of_mariadb_tells_binary_from_text),
         cmocka_unit_test(table_map_compare_says_precisely_what_differs),
+        cmocka_unit_test(table_map_of_a_versioned_table_has_its_hidden_period),
         cmocka_unit_test(table_map_without_names_is_refused_unless_lenient),
         cmocka_unit_test(table_map_cut_anywhere_is_an_error_or_a_shorter_map),
         cmocka_unit_test(charset_numbers_and_names_agree),
