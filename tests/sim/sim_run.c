@@ -212,6 +212,10 @@ static void draw(struct sim *sim)
         sim->make.replay_bytes_max = 0; /* the bound stops reading for everybody, as it should */
     }
     sim->sink.lacks_streams = sim->make.create_shards > 0;
+    if (sim->options.is_short && sim->model.has_history) { /* the tables are made by groups, too */
+        sim->transaction_goal = 20;
+        sim->model.ddl_permille = 350;
+    }
     if (sim->options.is_short) { /* nothing that takes many steps */
         sim->model.big_transaction_permille = 0;
         sim->sink.never_hangs = true;
