@@ -296,7 +296,8 @@ class HistoryCases:
                     self.assertEqual({"id": after["id"], "a": "old"}, after)
                 else:
                     self.assertEqual({"b": "new", "id": after["id"], "n": 1}, after)
-        self.assertEqual([1, 1, 2, 2, 4, 5, 7], [after["id"] for after in self.values("t")])
+        # What came before the kill may come again, as far as it was not saved.
+        self.assertEqual({1, 2, 4, 5, 7}, {after["id"] for after in self.values("t")})
 
     def online_change(self, engine, column, restart):
         """gh-ost: a ghost table, rows copied, then both renamed at once."""
