@@ -174,29 +174,6 @@ struct catalog_table *catalog_table_intern(struct tr_catalog *catalog, struct tr
     return table;
 }
 
-enum tr_code tr_catalog_add_model(struct tr_catalog *catalog, struct tr_table *model,
-                                  struct tr_error *err)
-{
-    struct catalog_table *table = catalog_table_intern(catalog, model->database, model->name, err);
-    if (table == NULL) {
-        tr_table_close(model);
-        return err->code;
-    }
-    if (!table->is_captured || table->model != NULL) {
-        tr_table_close(model);
-        return TR_OK;
-    }
-    const uint64_t bytes = tr_table_memory_bytes(model);
-    const enum tr_code code = catalog_take(catalog, bytes, err);
-    if (code != TR_OK) {
-        tr_table_close(model);
-        return code;
-    }
-    table->model = model;
-    table->model_bytes = bytes;
-    return TR_OK;
-}
-
 enum tr_code tr_catalog_set_model(struct tr_catalog *catalog, struct tr_span database,
                                   struct tr_span name, struct tr_table *model, struct tr_error *err)
 {
@@ -210,8 +187,6 @@ enum tr_code tr_catalog_set_model(struct tr_catalog *catalog, struct tr_span dat
         return TR_OK;
     }
     catalog_version_retire(catalog, table);
-    catalog->bytes -= table->model_bytes;
-    table->model_bytes = 0; /* statements' tables count against the bound of their own model */
     tr_table_close(table->model);
     table->model = model == NULL ? NULL : tr_table_hold(model);
     table->model_is_void = false;

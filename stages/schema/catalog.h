@@ -68,17 +68,10 @@ TR_NODISCARD enum tr_code tr_catalog_open(struct tr_catalog **catalog,
 void tr_catalog_close(struct tr_catalog *catalog);
 
 /*
- * Takes a model read from information_schema before start; the table is the catalog's from here on,
- * also on failure. Ignored when the table is not captured. Errors: TR_ERR_MEMORY_LIMIT,
- * TR_ERR_SYSTEM, those of the filter.
- */
-TR_NODISCARD enum tr_code tr_catalog_add_model(struct tr_catalog *catalog, struct tr_table *table,
-                                               struct tr_error *err);
-
-/*
  * From now on the table is `model`, of which the catalog takes a share; NULL: nothing is known of
- * it any more. What a statement made of it; units keep the versions that they have. Nothing when the
- * table is not captured. Errors: TR_ERR_MEMORY_LIMIT, TR_ERR_SYSTEM, those of the filter.
+ * it any more. What statements, the history or information_schema made of it; units keep the versions
+ * that they have. Its bytes count against the bound of whoever made it. Nothing when the table is
+ * not captured. Errors: TR_ERR_MEMORY_LIMIT, TR_ERR_SYSTEM, those of the filter.
  */
 TR_NODISCARD enum tr_code tr_catalog_set_model(struct tr_catalog *catalog, struct tr_span database,
                                                struct tr_span name, struct tr_table *model,

@@ -31,7 +31,6 @@ struct catalog_table {
     struct tr_span database;    /* into `names` */
     struct tr_span name;
     struct tr_table *model;          /* a share; NULL = none is known */
-    uint64_t model_bytes;            /* of the bound, for the model */
     struct catalog_version *current; /* owns; NULL = none yet, or dropped by DDL */
     struct catalog_version *text;    /* owns; how rows of the snapshot are read; NULL = none */
     uint64_t hash;

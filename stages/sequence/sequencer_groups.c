@@ -335,7 +335,8 @@ static enum seq_outcome apply_statement(struct tr_sequencer *sequencer)
     return SEQ_DONE;
 }
 
-/* Through the DDL model where there is one; a statement larger than a chunk is only looked at. */
+/* Through the DDL model where there is one; a statement of which only the beginning is there (`is_cut`)
+ * is looked at. */
 static enum seq_outcome use_statement(struct tr_sequencer *sequencer, const struct seq_event *event,
                                       const struct tr_event_query *query, bool is_cut)
 {

@@ -50,7 +50,9 @@ static void open_catalog(struct rig *rig)
     };
     must(tr_catalog_open(&rig->catalog, &options, &err), &err);
     if (rig->options.model != NULL) {
-        must(tr_catalog_add_model(rig->catalog, rig->options.model, &err), &err);
+        struct tr_table *model = rig->options.model;
+        must(tr_catalog_set_model(rig->catalog, model->database, model->name, model, &err), &err);
+        tr_table_close(model); /* the catalog has a share */
     }
 }
 

@@ -116,12 +116,21 @@ static void catalog_ignores_what_is_not_captured_and_keeps_little_of_it(void **s
     close_catalog();
 }
 
+/* Gives the catalog a model, and with it the only share. */
+static enum tr_code set_model(struct tr_table *table)
+{
+    const enum tr_code code =
+        tr_catalog_set_model(catalog, table->database, table->name, table, &err);
+    tr_table_close(table);
+    return code;
+}
+
 static void catalog_keeps_the_models_extras_while_the_log_agrees(void **state)
 {
     (void)state;
     for (int full = 0; full <= 1; full++) {
         open_catalog((struct tr_catalog_options){0});
-        assert_int_equal(tr_catalog_add_model(catalog, model("t"), &err), TR_OK);
+        assert_int_equal(set_model(model("t")), TR_OK);
         const struct tr_schema *schema = bind(70, "t", full != 0);
         assert_non_null(schema);
         assert_true(schema->table->columns[1].has_default);
@@ -131,7 +140,7 @@ static void catalog_keeps_the_models_extras_while_the_log_agrees(void **state)
     open_catalog((struct tr_catalog_options){0});
     struct tr_table *other = model("t");
     other->columns[0].is_unsigned = false;
-    assert_int_equal(tr_catalog_add_model(catalog, other, &err), TR_OK);
+    assert_int_equal(set_model(other), TR_OK);
     const struct tr_schema *schema = bind(70, "t", true); /* FULL metadata wins */
     assert_non_null(schema);
     assert_true(schema->table->from_log);
@@ -197,13 +206,13 @@ static void catalog_compares_names_as_the_server_does(void **state)
 {
     (void)state;
     open_catalog((struct tr_catalog_options){.fold_names = false});
-    assert_int_equal(tr_catalog_add_model(catalog, model("t"), &err), TR_OK);
+    assert_int_equal(set_model(model("t")), TR_OK);
     assert_non_null(bind(70, "t", false));
     assert_int_equal(alter("T"), TR_OK); /* another table */
     assert_int_equal(alter("t"), TR_ERR_UNSUPPORTED);
     close_catalog();
     open_catalog((struct tr_catalog_options){.fold_names = true});
-    assert_int_equal(tr_catalog_add_model(catalog, model("t"), &err), TR_OK);
+    assert_int_equal(set_model(model("t")), TR_OK);
     assert_non_null(bind(70, "t", false));
     assert_int_equal(alter("T"), TR_ERR_UNSUPPORTED);
     close_catalog();
@@ -213,11 +222,11 @@ static void catalog_believes_the_server_about_tables_it_has_not_seen(void **stat
 {
     (void)state;
     open_catalog((struct tr_catalog_options){.metadata_is_full = false});
-    assert_int_equal(tr_catalog_add_model(catalog, model("t"), &err), TR_OK);
+    assert_int_equal(set_model(model("t")), TR_OK);
     assert_int_equal(alter("t"), TR_ERR_UNSUPPORTED);
     close_catalog();
     open_catalog((struct tr_catalog_options){.metadata_is_full = true});
-    assert_int_equal(tr_catalog_add_model(catalog, model("t"), &err), TR_OK);
+    assert_int_equal(set_model(model("t")), TR_OK);
     assert_int_equal(alter("t"), TR_OK);
     close_catalog();
 }
@@ -256,8 +265,8 @@ static void catalog_reads_the_snapshots_rows_with_a_version_of_its_own(void **st
     open_catalog((struct tr_catalog_options){0});
     assert_null(bind_text("t"));
     assert_int_equal(err.code, TR_ERR_SCHEMA);
-    assert_int_equal(tr_catalog_add_model(catalog, model("t"), &err), TR_OK);
-    assert_int_equal(tr_catalog_add_model(catalog, model("u"), &err), TR_OK);
+    assert_int_equal(set_model(model("t")), TR_OK);
+    assert_int_equal(set_model(model("u")), TR_OK);
     const uint64_t bytes = tr_catalog_memory_bytes(catalog);
     struct tr_schema *text = bind_text("t");
     assert_non_null(text);
