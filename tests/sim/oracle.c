@@ -328,11 +328,13 @@ void tr_oracle_settled(struct tr_oracle *oracle, struct tr_oracle_key *key, uint
 /* --- visible records ----------------------------------------------------------------------------
  */
 
-/* Which of the key's items a record is, looked for where it should be first; -1 = none of them. */
+/* Which of the key's items a record is, looked for where it should be first; -1 = none of them. All tombstones of a key
+   look the same: of a hot key, where one may be missing among those seen, it is the missing one rather than a repeat. */
 static int64_t identify(struct tr_oracle *oracle, const struct tr_oracle_key *key,
                         struct tr_span data)
 {
-    const int64_t likely[] = {key->last + 1, key->last, key->seen_count};
+    const int64_t likely[] = {key->last + 1, key->is_hot ? key->seen_count : key->last,
+                              key->is_hot ? key->last : key->seen_count};
     int64_t seen = -1;
     for (uint32_t i = 0; i < 3; i++) {
         if (likely[i] >= 0 && likely[i] < key->item_count &&
