@@ -148,7 +148,9 @@ static bool check_entry(void *self, const struct tr_body_entry *from)
                        (const char *)reading->stream.data, (int)entry.key.bytes,
                        (const char *)entry.key.data);
     }
-    tr_oracle_sent(oracle, reading->stream, entry.key, entry.data);
+    call->items[reading->count] =
+        key == NULL ? TR_ORACLE_NO_ITEM
+                    : tr_oracle_sent(oracle, key, reading->stream, entry.key, entry.data);
     call->keys[reading->count++] = key;
     return true;
 }
@@ -325,8 +327,9 @@ static bool apply_entry(void *self, const struct tr_body_entry *from)
                              tr_digest_md5(kinesis->digest, entry.key), kinesis->now_ns, &shard);
     const bool fails = (call->fate == TR_FATE_PARTIAL || call->fate == TR_FATE_THROTTLED) &&
                        tr_random_chance(&reading->random, 300);
-    const char *separator = reading->count == 0 ? "" : ",";
-    call->is_bad[reading->count++] = fails || !has_room;
+    const uint32_t at = reading->count++;
+    const char *separator = at == 0 ? "" : ",";
+    call->is_bad[at] = fails || !has_room;
     if (fails || !has_room) {
         reading->failed_count++;
         print(&call->answer, "%s{\"ErrorCode\":\"%s\",\"ErrorMessage\":\"drawn\"}", separator,
@@ -334,7 +337,9 @@ static bool apply_entry(void *self, const struct tr_body_entry *from)
                                                         : "ProvisionedThroughputExceededException");
         return true;
     }
-    tr_oracle_see(kinesis->oracle, reading->stream, entry.key, entry.data);
+    if (call->items[at] != TR_ORACLE_NO_ITEM) {
+        tr_oracle_see(kinesis->oracle, call->keys[at], call->items[at], reading->stream, entry.key);
+    }
     print(&call->answer, "%s{\"SequenceNumber\":\"%056llu\",\"ShardId\":\"shardId-%012u\"}",
           separator, (unsigned long long)kinesis->oracle->record_count, shard);
     return true;

@@ -76,8 +76,10 @@ struct tr_model_call {
     int64_t timeout_ns;
     uint64_t draw; /* seeds the choice of failing entries */
     uint32_t entry_count;
-    struct tr_oracle_key *keys[TR_MODEL_ENTRIES_MAX]; /* of the entries */
-    bool is_bad[TR_MODEL_ENTRIES_MAX];                /* the answer says so */
+    struct tr_oracle_key
+        *keys[TR_MODEL_ENTRIES_MAX];      /* of the entries; NULL: none of the model's */
+    uint32_t items[TR_MODEL_ENTRIES_MAX]; /* of those keys; or TR_ORACLE_NO_ITEM */
+    bool is_bad[TR_MODEL_ENTRIES_MAX];    /* the answer says so */
 };
 
 struct tr_model_kinesis;

@@ -282,13 +282,9 @@ void tr_oracle_saved(struct tr_oracle *oracle, const struct tr_saved_position *p
 /* --- requests -----------------------------------------------------------------------------------
  */
 
-void tr_oracle_sent(struct tr_oracle *oracle, struct tr_span stream, struct tr_span key_text,
-                    struct tr_span data)
+uint32_t tr_oracle_sent(struct tr_oracle *oracle, struct tr_oracle_key *key, struct tr_span stream,
+                        struct tr_span key_text, struct tr_span data)
 {
-    struct tr_oracle_key *key = tr_oracle_find(oracle, stream, key_text);
-    if (key == NULL) {
-        return;
-    }
     if (key_text.bytes > KEY_BYTES_MAX) {
         fail_record(oracle, stream, key_text, data, "a partition key of more than 256 characters");
     }
@@ -299,13 +295,14 @@ void tr_oracle_sent(struct tr_oracle *oracle, struct tr_span stream, struct tr_s
                        "not the record that is next (item %u of %u, head %u) is sent", index,
                        key->item_count, key->head);
         fail_record(oracle, stream, key_text, data, what);
-        return;
+        return TR_ORACLE_NO_ITEM;
     }
     key->flight++;
     if (key->flight > 1 && !key->is_hot && key->item_count - key->head <= TR_SHIPPER_HOT_RECORDS) {
         fail_record(oracle, stream, key_text, data, "several records of a key that is not hot");
     }
     key->is_hot = key->is_hot || key->flight > 1;
+    return index;
 }
 
 void tr_oracle_settled(struct tr_oracle *oracle, struct tr_oracle_key *key, uint32_t good_count)
@@ -328,65 +325,28 @@ void tr_oracle_settled(struct tr_oracle *oracle, struct tr_oracle_key *key, uint
 /* --- visible records ----------------------------------------------------------------------------
  */
 
-/* Which of the key's items a record is, looked for where it should be first; -1 = none of them. All tombstones of a key
-   look the same: of a hot key, where one may be missing among those seen, it is the missing one rather than a repeat. */
-static int64_t identify(struct tr_oracle *oracle, const struct tr_oracle_key *key,
-                        struct tr_span data)
+void tr_oracle_see(struct tr_oracle *oracle, struct tr_oracle_key *key, uint32_t item,
+                   struct tr_span stream, struct tr_span key_text)
 {
-    const int64_t likely[] = {key->last + 1, key->is_hot ? key->seen_count : key->last,
-                              key->is_hot ? key->last : key->seen_count};
-    int64_t seen = -1;
-    for (uint32_t i = 0; i < 3; i++) {
-        if (likely[i] >= 0 && likely[i] < key->item_count &&
-            is_record_of(oracle, &key->items[likely[i]], data)) {
-            return likely[i];
-        }
-    }
-    for (int64_t i = 0; i < key->item_count; i++) {
-        if (data.bytes == 0 && key->items[i].is_tombstone) {
-            if (!key->items[i].seen) {
-                return i; /* of a hot key entries of one request may show without those before them
-                           */
-            }
-            seen = i <= key->last || seen < 0 ? i : seen;
-        } else if (data.bytes > 0 && is_record_of(oracle, &key->items[i], data)) {
-            return i;
-        }
-    }
-    return seen;
-}
-
-void tr_oracle_see(struct tr_oracle *oracle, struct tr_span stream, struct tr_span key_text,
-                   struct tr_span data)
-{
-    struct tr_oracle_key *key = tr_oracle_find(oracle, stream, key_text);
-    if (key == NULL) {
-        return;
-    }
     oracle->record_count++;
-    const int64_t index = identify(oracle, key, data);
-    if (index < 0) {
-        fail_record(oracle, stream, key_text, data, "a record that was never committed");
-        return;
-    }
-    oracle->duplicate_count += key->items[index].seen;
-    key->items[index].seen = true;
+    oracle->duplicate_count += key->items[item].seen;
+    key->items[item].seen = true;
     if (!key->is_hot) {
-        if (index > key->seen_count) {
+        if (item > key->seen_count) {
             fail(oracle,
-                 "stream %.*s key %.*s: item %lld became visible, but %u of what is before it",
+                 "stream %.*s key %.*s: item %u became visible, but %u of what is before it",
                  (int)stream.bytes, (const char *)stream.data, (int)key_text.bytes,
-                 (const char *)key_text.data, (long long)index, key->seen_count);
-        } else if (index > key->last + 1) {
-            fail(oracle, "stream %.*s key %.*s: a replay left out items %lld..%lld",
+                 (const char *)key_text.data, item, key->seen_count);
+        } else if ((int64_t)item > key->last + 1) {
+            fail(oracle, "stream %.*s key %.*s: a replay left out items %lld..%u",
                  (int)stream.bytes, (const char *)stream.data, (int)key_text.bytes,
-                 (const char *)key_text.data, (long long)key->last + 1, (long long)index - 1);
+                 (const char *)key_text.data, (long long)key->last + 1, item - 1);
         }
     }
     while (key->seen_count < key->item_count && key->items[key->seen_count].seen) {
         key->seen_count++;
     }
-    key->last = index;
+    key->last = item;
 }
 
 bool tr_oracle_is_complete(struct tr_oracle *oracle, uint32_t tables, bool say)

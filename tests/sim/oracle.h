@@ -75,16 +75,19 @@ void tr_oracle_saved(struct tr_oracle *oracle, const struct tr_saved_position *p
 struct tr_oracle_key *tr_oracle_find(struct tr_oracle *oracle, struct tr_span stream,
                                      struct tr_span key);
 
-/* An entry of a request that is submitted, in its order. */
-void tr_oracle_sent(struct tr_oracle *oracle, struct tr_span stream, struct tr_span key,
-                    struct tr_span data);
+#define TR_ORACLE_NO_ITEM UINT32_MAX
+
+/* An entry of a request that is submitted, in its order: which item of its key it is, with the failure
+ * set and NO_ITEM when it is not the next one. */
+uint32_t tr_oracle_sent(struct tr_oracle *oracle, struct tr_oracle_key *key, struct tr_span stream,
+                        struct tr_span key_text, struct tr_span data);
 
 /* The request is over: the first `good_count` entries of the key were acknowledged. */
 void tr_oracle_settled(struct tr_oracle *oracle, struct tr_oracle_key *key, uint32_t good_count);
 
-/* One record became visible. */
-void tr_oracle_see(struct tr_oracle *oracle, struct tr_span stream, struct tr_span key,
-                   struct tr_span data);
+/* One record became visible: the item that it was when it was sent. */
+void tr_oracle_see(struct tr_oracle *oracle, struct tr_oracle_key *key, uint32_t item,
+                   struct tr_span stream, struct tr_span key_text);
 
 /* Whether everything committed in those tables (a bit each) was seen and acknowledged; with `say`,
  * a miss becomes the failure. */
