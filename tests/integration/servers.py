@@ -190,7 +190,7 @@ def start_mariadb(datadir, port, options=()):
     os.makedirs(datadir, exist_ok=True)
     if new:
         done = subprocess.run(["mariadb-install-db", "--no-defaults", "--datadir=" + datadir, "--user=root",
-                               "--auth-root-authentication-method=normal", "--skip-test-db"],
+                               "--auth-root-authentication-method=normal", "--skip-test-db", "--force"],
                               capture_output=True, check=False)
         if done.returncode != 0:
             raise ServerError("mariadb-install-db: " + done.stderr.decode(errors="replace"))
