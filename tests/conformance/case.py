@@ -48,8 +48,10 @@ class Case:
             return source.read()
 
     @property
-    def kind(self):
-        return self.config["connector"]
+    def server_kind(self):
+        """A name of servers.STARTERS: the system's MariaDB, or the newer one that the records were made with."""
+        is_newer = self.config["server"].startswith(f"MariaDB {servers.MARIADB_VERSION}.")
+        return "mariadb-sid" if is_newer else self.config["connector"]
 
     @property
     def server_options(self):

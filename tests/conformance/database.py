@@ -11,7 +11,7 @@ GLOBALS = ["binlog_format", "binlog_row_image", "binlog_row_metadata", "binlog_r
            "log_bin_compress", "log_bin_compress_min_len", "character_set_server", "collation_server", "sql_mode",
            "time_zone", "explicit_defaults_for_timestamp", "sql_require_primary_key",
            "sql_generate_invisible_primary_key", "innodb_strict_mode", "binlog_alter_two_phase", "gtid_domain_id",
-           "gtid_strict_mode"]
+           "gtid_strict_mode", "binlog_legacy_event_pos"]
 SYSTEM_SCHEMAS = ("mysql", "sys", "information_schema", "performance_schema")
 SYSTEM_USERS = ("root", "PUBLIC", "mysql", "mysql.sys", "mysql.session", "mysql.infoschema", "mariadb.sys", "golden")
 GTID_LADDER = ["OFF", "OFF_PERMISSIVE", "ON_PERMISSIVE", "ON"]

@@ -42,11 +42,16 @@ def cases_not_run():
 
 
 def start_server(kind, workdir, name, options):
-    common = ["--log-bin=binlog", "--server-id=7", *options]
-    if kind == "mariadb":
-        common[1] = "--server-id=1011"  # some cases set others for a session
-        return servers.start_mariadb(os.path.join(workdir, name), free_port(), common)
-    return servers.start_mysql(os.path.join(workdir, f"{os.path.basename(workdir)}-{name}"), free_port(), common)
+    server_id = 7 if kind == "mysql" else 1011  # some cases set others for a session
+    directory = os.path.join(workdir, f"{os.path.basename(workdir)}-{name}")
+    return servers.STARTERS[kind](directory, free_port(), ["--log-bin=binlog", f"--server-id={server_id}", *options])
+
+
+def lacks(kind):
+    """Why there is no server of this kind here; empty when there is."""
+    if kind == "mysql" and not servers.mysql_is_here():
+        return f"no MySQL in {servers.MYSQL_ROOT}, or not root"
+    return servers.mariadb_sid_lacks() if kind == "mariadb-sid" else ""
 
 
 def check_case(case, server, workdir):
@@ -76,14 +81,14 @@ class Suite:
         groups = {}
         for name in names:
             case = Case(name)
-            groups.setdefault((case.kind, case.server_options), []).append(case)
+            groups.setdefault((case.server_kind, case.server_options), []).append(case)
         for (kind, options), group in groups.items():
             self.start_group(kind, options, group)
 
     def start_group(self, kind, options, group):
-        if kind == "mysql" and not servers.mysql_is_here():
+        if lacks(kind):
             for case in group:
-                self.finish(case.name, Outcome(None, f"no MySQL in {servers.MYSQL_ROOT}, or not root"))
+                self.finish(case.name, Outcome(None, lacks(kind)))
             return
         work = queue.SimpleQueue()
         for case in group:

@@ -9,15 +9,18 @@ As a module:
         rows = server.rows("SELECT 1, NULL")        # [["1", None]]
 
 As a program (a data directory is made when it is missing; `stop` reads the pid file in it):
-    servers.py start mariadb|mysql|redis DATADIR PORT [SERVER OPTION...]
+    servers.py start mariadb|mariadb-sid|mysql|redis DATADIR PORT [SERVER OPTION...]
     servers.py stop DATADIR
-    servers.py sql mariadb|mysql DATADIR STATEMENT
+    servers.py sql mariadb|mariadb-sid|mysql DATADIR STATEMENT
 
 MySQL comes from a Debian root directory (TAILRACE_MYSQL_ROOT, default /var/cache/tailrace/sid) and runs in it by chroot:
-its data directory lies below <root>/tmp and is named by the last part of DATADIR. An extra user `root@127.0.0.1`
-without a password is made on both, so that any client can log in by TCP.
+its data directory lies below <root>/tmp and is named by the last part of DATADIR. So does `mariadb-sid`, the newer MariaDB
+(TAILRACE_MARIADB_ROOT, default /var/cache/tailrace/sid-mariadb); `mariadb` is the system's. An extra user `root@127.0.0.1`
+without a password is made on all, so that any client can log in by TCP.
 """
+import functools
 import os
+import re
 import shutil
 import signal
 import socket
@@ -26,6 +29,8 @@ import sys
 import time
 
 MYSQL_ROOT = os.environ.get("TAILRACE_MYSQL_ROOT", "/var/cache/tailrace/sid")
+MARIADB_ROOT = os.environ.get("TAILRACE_MARIADB_ROOT", "/var/cache/tailrace/sid-mariadb")
+MARIADB_VERSION = "11.8"  # that the tests of `mariadb-sid` are written for
 START_SECONDS_MAX = 90
 STOP_SECONDS_MAX = 60
 
@@ -39,9 +44,26 @@ def mysql_is_here():
     return os.path.exists(MYSQL_ROOT + "/usr/sbin/mysqld") and os.geteuid() == 0
 
 
+@functools.cache
+def mariadb_sid_lacks():
+    """Why there is no MariaDB of MARIADB_VERSION in its root; empty when there is."""
+    if not os.path.exists(MARIADB_ROOT + "/usr/sbin/mariadbd") or os.geteuid() != 0:
+        return f"no MariaDB in {MARIADB_ROOT}, or not root"
+    done = subprocess.run(["chroot", MARIADB_ROOT, "mariadbd", "--version"], capture_output=True, text=True, check=False)
+    version = re.search(r"Ver (\d+\.\d+)", done.stdout)
+    if version and version[1] == MARIADB_VERSION:
+        return ""
+    return f"MariaDB in {MARIADB_ROOT} is {version[1] if version else 'broken'}, not {MARIADB_VERSION}"
+
+
+def datadir_in(root, name):
+    """Where a server that runs in a root keeps the data named by the last part of `name`, seen from outside."""
+    return os.path.join(root, "tmp", os.path.basename(name.rstrip("/")))
+
+
 def mysql_datadir(name):
     """Where start_mysql(name, ...) keeps its data, seen from outside the root."""
-    return os.path.join(MYSQL_ROOT, "tmp", os.path.basename(name.rstrip("/")))
+    return datadir_in(MYSQL_ROOT, name)
 
 
 def free_port():
@@ -62,8 +84,9 @@ def _read_tail(path, lines=15):
 class Server:
     """A running server. `process` is None when it was started by another program (then only the pid is known)."""
 
-    def __init__(self, kind, datadir, port, process=None, pid=None):
+    def __init__(self, kind, datadir, port, process=None, pid=None, root=""):
         self.kind = kind
+        self.root = root
         self.datadir = datadir
         self.port = port
         self.process = process
@@ -85,10 +108,12 @@ class Server:
 
     def client(self, *args):
         """The command of a client that is logged in as root, with further arguments."""
-        if self.kind == "mysql":
-            inside = os.path.join("/tmp", os.path.basename(self.datadir), "server.sock")
-            return ["chroot", MYSQL_ROOT, "mysql", "--no-defaults", "-uroot", "--socket=" + inside, *args]
-        return ["mysql", "--no-defaults", "-uroot", "--socket=" + self.socket, *args]
+        name = "mysql" if self.kind == "mysql" else "mariadb"
+        return [*_enter(self.root), name, "--no-defaults", "-uroot", "--socket=" + self.path("server.sock"), *args]
+
+    def path(self, file):
+        """A file of the data directory as the server sees it."""
+        return os.path.join(self.datadir.removeprefix(self.root), file)
 
     def sql(self, statements, database=None):
         """Runs statements as root; raises ServerError with the client's message. Returns the raw text output."""
@@ -167,6 +192,10 @@ def _sql_answers(server):
     return answers
 
 
+def _enter(root):
+    return ["chroot", root] if root else []
+
+
 def _run(command, log):
     with open(log, "ab") as out:
         return subprocess.Popen(command, stdout=out, stderr=out, stdin=subprocess.DEVNULL, start_new_session=True)
@@ -184,31 +213,40 @@ def _with_defaults(defaults, options):
 BINLOG_DEFAULTS = ["--server-id=7", "--log-bin=binlog", "--binlog-format=ROW", "--binlog-row-image=FULL"]
 
 
-def start_mariadb(datadir, port, options=()):
-    """A MariaDB of the system on 127.0.0.1:port with row logging on; `options` are server options."""
+def start_mariadb(datadir, port, options=(), root=""):
+    """A MariaDB of the system (or of a root directory) on 127.0.0.1:port with row logging on; `options` are server options."""
+    if root:
+        datadir = datadir_in(root, datadir)
+    server = Server("mariadb", datadir, port, root=root)
+    inside = server.path("").rstrip("/")
     new = not os.path.isdir(os.path.join(datadir, "mysql"))
     os.makedirs(datadir, exist_ok=True)
     if new:
-        done = subprocess.run(["mariadb-install-db", "--no-defaults", "--datadir=" + datadir, "--user=root",
+        done = subprocess.run([*_enter(root), "mariadb-install-db", "--no-defaults", "--datadir=" + inside, "--user=root",
                                "--auth-root-authentication-method=normal", "--skip-test-db", "--force"],
                               capture_output=True, check=False)
         if done.returncode != 0:
             raise ServerError("mariadb-install-db: " + done.stderr.decode(errors="replace"))
-    server = Server("mariadb", datadir, port)
     # A tmpdir of its own: a server that starts removes the temporary tables it finds there, other servers' too.
-    tmpdir = datadir.rstrip("/") + "-tmp"  # beside it: a folder inside would be listed as a database
-    os.makedirs(tmpdir, exist_ok=True)
-    command = ["mariadbd", "--no-defaults", "--user=root", "--datadir=" + datadir, "--socket=" + server.socket,
-               f"--port={port}", "--bind-address=127.0.0.1", "--tmpdir=" + tmpdir,
-               "--pid-file=" + os.path.join(datadir, "mariadbd.pid")]
+    os.makedirs(datadir.rstrip("/") + "-tmp", exist_ok=True)  # beside it: a folder inside would be listed as a database
+    command = [*_enter(root), "mariadbd", "--no-defaults", "--user=root", "--datadir=" + inside,
+               "--socket=" + server.path("server.sock"), f"--port={port}", "--bind-address=127.0.0.1",
+               "--tmpdir=" + inside + "-tmp", "--pid-file=" + server.path("mariadbd.pid")]
     defaults = BINLOG_DEFAULTS + ["--innodb-buffer-pool-size=64M", "--innodb-log-file-size=64M",
                                   "--innodb-flush-log-at-trx-commit=2", "--skip-name-resolve=1"]
-    server = Server("mariadb", datadir, port, _run(command + _with_defaults(defaults, options), server.log))
+    server = Server("mariadb", datadir, port, _run(command + _with_defaults(defaults, options), server.log), root=root)
     _wait(server, _sql_answers(server))
     if new:
         server.sql("SET sql_log_bin=0; CREATE USER IF NOT EXISTS root@127.0.0.1;"
                    "GRANT ALL ON *.* TO root@127.0.0.1 WITH GRANT OPTION")
     return server
+
+
+def start_mariadb_sid(datadir, port, options=()):
+    """start_mariadb() with the newer MariaDB of the Debian root. Needs root (chroot)."""
+    if mariadb_sid_lacks():
+        raise ServerError(f"{mariadb_sid_lacks()} (TAILRACE_MARIADB_ROOT): make it with deploy/install-deps test")
+    return start_mariadb(datadir, port, options, MARIADB_ROOT)
 
 
 def start_mysql(datadir, port, options=()):
@@ -224,13 +262,13 @@ def start_mysql(datadir, port, options=()):
         done = subprocess.run(base + ["--initialize-insecure"], capture_output=True, check=False)
         if done.returncode != 0:
             raise ServerError("mysqld --initialize-insecure: " + done.stderr.decode(errors="replace"))
-    server = Server("mysql", outside, port)
+    server = Server("mysql", outside, port, root=MYSQL_ROOT)
     command = base + [f"--port={port}", "--bind-address=127.0.0.1", "--socket=" + inside + "/server.sock",
                       "--pid-file=" + inside + "/mysqld.pid", "--mysqlx=OFF", "--secure-file-priv="]
     defaults = BINLOG_DEFAULTS[:2] + ["--gtid-mode=ON", "--enforce-gtid-consistency=ON", "--binlog-row-image=FULL",
                                       "--innodb-buffer-pool-size=64M", "--innodb-redo-log-capacity=64M",
                                       "--innodb-flush-log-at-trx-commit=2", "--skip-name-resolve=1"]
-    server = Server("mysql", outside, port, _run(command + _with_defaults(defaults, options), server.log))
+    server = Server("mysql", outside, port, _run(command + _with_defaults(defaults, options), server.log), root=MYSQL_ROOT)
     _wait(server, _sql_answers(server))
     if new:
         server.sql("SET sql_log_bin=0; CREATE USER IF NOT EXISTS root@'127.0.0.1';"
@@ -254,7 +292,7 @@ def start_redis(datadir, port, options=()):
 
 def stop(datadir):
     """Stops the server that `servers.py start` left running in that directory."""
-    for where in (datadir, mysql_datadir(datadir)):
+    for where in (datadir, mysql_datadir(datadir), datadir_in(MARIADB_ROOT, datadir)):
         path = os.path.join(where, "server.pid")
         if os.path.exists(path):
             with open(path, encoding="ascii") as f:
@@ -264,13 +302,14 @@ def stop(datadir):
 
 def remove(datadir):
     """Deletes a stopped server's data."""
-    shutil.rmtree(datadir, ignore_errors=True)
-    shutil.rmtree(datadir.rstrip("/") + "-tmp", ignore_errors=True)
-    if mysql_is_here():
-        shutil.rmtree(mysql_datadir(datadir), ignore_errors=True)
+    places = [datadir, datadir_in(MARIADB_ROOT, datadir)] + ([mysql_datadir(datadir)] if mysql_is_here() else [])
+    for place in places:
+        shutil.rmtree(place, ignore_errors=True)
+        shutil.rmtree(place.rstrip("/") + "-tmp", ignore_errors=True)
 
 
-STARTERS = {"mariadb": start_mariadb, "mysql": start_mysql, "redis": start_redis}
+STARTERS = {"mariadb": start_mariadb, "mariadb-sid": start_mariadb_sid, "mysql": start_mysql, "redis": start_redis}
+ROOTS = {"mariadb-sid": MARIADB_ROOT, "mysql": MYSQL_ROOT}
 
 
 def main(args):
@@ -280,8 +319,9 @@ def main(args):
     elif len(args) == 2 and args[0] == "stop":
         stop(args[1])
     elif len(args) == 4 and args[0] == "sql":
-        where = mysql_datadir(args[2]) if args[1] == "mysql" else args[2]
-        print(Server(args[1], where, 0).sql(args[3]), end="")
+        root = ROOTS.get(args[1], "")
+        where = datadir_in(root, args[2]) if root else args[2]
+        print(Server(args[1].removesuffix("-sid"), where, 0, root=root).sql(args[3]), end="")
     else:
         print(__doc__, file=sys.stderr)
         return 2

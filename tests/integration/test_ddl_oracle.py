@@ -475,7 +475,7 @@ def main():
         if datadir:
             with open(os.path.join(datadir, "server.pid"), encoding="ascii") as f:
                 _, pid, port = f.read().split()
-            run_one(None, servers.Server(kind, datadir, int(port), pid=int(pid)), seed, statements)
+            run_one(None, servers.Server(kind, datadir, int(port), pid=int(pid), root=servers.ROOTS.get(kind, "")), seed, statements)
             return
         with tempfile.TemporaryDirectory(prefix="tailrace-ddl-") as folder:
             name = os.path.join(folder, "ddl-oracle-" + kind + str(os.getpid()))
