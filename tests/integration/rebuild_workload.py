@@ -53,7 +53,8 @@ class Writer:
         self.serial = 0
         self.changes = 0
         self.tables = []
-        client.run(f"USE {DATABASE}; SET SESSION innodb_lock_wait_timeout=2; SET SESSION lock_wait_timeout=20")
+        client.run(f"USE {DATABASE}; SET SESSION innodb_lock_wait_timeout=2; SET SESSION lock_wait_timeout=20; "
+                   "SET SESSION sql_mode=CONCAT(@@sql_mode, ',NO_ZERO_DATE,NO_ZERO_IN_DATE')")  # no date that is none
 
     # --- talking to the server
 
