@@ -27,6 +27,7 @@ ALIASES = {"tinyint": "int", "smallint": "int", "mediumint": "int", "bigint": "i
            "mediumblob": "binary", "longblob": "binary", "set": "enum", "point": "geometry", "linestring": "geometry", "polygon": "geometry",
            "multipoint": "geometry", "multilinestring": "geometry", "multipolygon": "geometry", "geometrycollection": "geometry",
            "geomcollection": "geometry", "inet4": "uuid", "inet6": "uuid"}
+ZERO_DATES = {"date": 0, "datetime": 0, "timestamp": "1970-01-01T00:00:00Z"}
 KEYLESS = "default"
 Row = collections.namedtuple("Row", "key values columns")
 
@@ -125,7 +126,7 @@ class Replay:
                     store.pop(name, None)
             if change.get("table"):
                 columns = {column["name"]: (column["typeExpression"], column["length"], column["scale"], column["charsetName"],
-                                            str(column["enumValues"])) for column in change["table"]["columns"]}
+                                            str(column["enumValues"]), column["optional"]) for column in change["table"]["columns"]}
                 self.altered[name] = self.altered.get(name, False) or columns != self.columns.get(name, columns)
                 self.columns[name] = columns
 
@@ -153,17 +154,26 @@ class Replay:
                 rows[key] = Row(change.key, after, columns)
 
 
+def expected(data_type, is_nullable, cell):
+    """What a record says of a cell. A zero date, which ADD COLUMN … NOT NULL leaves in old rows, is null, or where that may not be the epoch."""
+    if cell is None or (cell.startswith("0000-00-00") and data_type in ZERO_DATES and is_nullable):
+        return None
+    if cell.startswith("0000-00-00") and data_type in ZERO_DATES:
+        return ZERO_DATES[data_type]
+    return kind_of(data_type).expected(cell)
+
+
 def compare(replay, server, database):
     """Differences between the replay and the server's tables, as lines."""
     problems = []
     names = [row[0] for row in server.rows(f"SELECT table_name FROM information_schema.tables WHERE table_schema = '{database}'")]
     for name in names:
-        columns = dict(server.rows(
-            "SELECT column_name, LOWER(data_type) FROM information_schema.columns "
-            f"WHERE table_schema = '{database}' AND table_name = '{name}' ORDER BY ordinal_position"))
+        facts = server.rows(
+            "SELECT column_name, LOWER(data_type), is_nullable = 'YES' FROM information_schema.columns "
+            f"WHERE table_schema = '{database}' AND table_name = '{name}' ORDER BY ordinal_position")
+        columns = {column: data_type for column, data_type, _ in facts}
         selected = ", ".join(kind_of(data_type).select(column) for column, data_type in columns.items())
-        source = [{column: None if cell is None else kind_of(data_type).expected(cell)
-                   for (column, data_type), cell in zip(columns.items(), row)}
+        source = [{column: expected(data_type, is_nullable == "1", cell) for (column, data_type, is_nullable), cell in zip(facts, row)}
                   for row in server.rows(f"SET time_zone = '+00:00'; SELECT {selected} FROM {database}.{name}")]
         if replay.columns and list(replay.columns.get(name, {})) != list(columns):
             problems.append(f"{name}: columns {list(replay.columns.get(name, {}))}, the server has {list(columns)}")

@@ -568,7 +568,8 @@ static void wait_ends_at_the_next_deadline(void **state)
         poll_count++;
     }
     assert_true(tr_clock_monotonic_ns(clock) >= start_ns + 20 * TR_NS_PER_MS);
-    assert_in_range(poll_count, 1, 5); /* one wait; the kernel may interrupt it, or begin it past the deadline */
+    /* One wait, which a loaded kernel may end early a few times, or begin past the deadline; a busy loop needs thousands. */
+    assert_in_range(poll_count, 1, 50);
     assert_int_equal(alarm.fired_count, 1);
     tr_reactor_close(reactor);
 }
