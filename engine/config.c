@@ -41,6 +41,7 @@ enum tr_code tr_config_load(struct tr_config **config_out, const struct tr_confi
     const enum tr_config_purpose purpose =
         config->problems.count > 0 ? TR_CONFIG_FOR_NOTHING : request->purpose;
     tr_config_read_options(config, purpose);
+    tr_config_read_overrides(config);
     tr_config_check_rest(config);
     tr_config_check(config, purpose);
     config->hidden->environment = NULL;
@@ -67,6 +68,7 @@ void tr_config_close(struct tr_config *config)
         free(config->hidden->arena);
         free(config->hidden);
     }
+    free(config->select_overrides);
     free(config->problems.text);
     free(config->warnings.text);
     free(config);

@@ -49,6 +49,13 @@ struct tr_config_lines {
 #define TR_CONFIG_SKIP_DELETE 4u
 #define TR_CONFIG_SKIP_TRUNCATE 8u
 
+/* The SELECT that reads a table in the snapshot. */
+struct tr_config_override {
+    const char *table; /* as in the list: db.table, each may be quoted */
+    const char *key;   /* the property that holds the SELECT */
+    const char *select;
+};
+
 struct tr_config_private;
 
 #define TR_CONFIG_FIELD_BOOL bool
@@ -68,7 +75,9 @@ struct tr_config {
 #undef TR_OPTION
 #undef TR_CHOICE
 #undef TR_KNOWN
-    uint32_t skipped_operations_set;  /* TR_CONFIG_SKIP_* out of skipped_operations */
+    uint32_t skipped_operations_set;             /* TR_CONFIG_SKIP_* out of skipped_operations */
+    struct tr_config_override *select_overrides; /* owns; out of snapshot_select_tables */
+    uint32_t select_override_count;
     const char *file_path;            /* the file that was read, "" if none */
     struct tr_config_lines problems;  /* one line per error, each with its remedy */
     struct tr_config_lines warnings;  /* one line per warning */

@@ -20,6 +20,9 @@ static bool check_family(struct tr_config *config, const char *key, const struct
 {
     const struct tr_config_entry *family = tr_config_find_family(key);
 
+    if (tr_config_is_override(config, key)) { /* an environment's variable, by its guessed key */
+        return true;
+    }
     if (family == NULL || (family->status != TR_CONFIG_RENAMED_STATUS && is_slip(key))) {
         return false;
     }

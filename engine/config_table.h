@@ -127,6 +127,13 @@ void tr_config_read_options(struct tr_config *config, enum tr_config_purpose pur
 void tr_config_check_known(struct tr_config *config, const struct tr_config_entry *entry,
                            const char *key, const struct tr_config_raw *raw);
 
+/* config_overrides.c: SELECTs of the snapshot. */
+
+/* Reads the property of each table in snapshot.select.statement.overrides. */
+void tr_config_read_overrides(struct tr_config *config);
+/* Whether `key` is such a property, in any case. */
+bool tr_config_is_override(const struct tr_config *config, const char *key);
+
 /* config_rest.c: what no row has read: members of families, unknown keys and variables; the warnings. */
 
 void tr_config_check_rest(struct tr_config *config);

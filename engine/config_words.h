@@ -73,6 +73,16 @@ enum tr_config_locking {
     W("none", TR_CONFIG_LOCKING_NONE)                                                              \
     W("custom", TR_CONFIG_NOT_YET)
 
+enum tr_config_row_count_order {
+    TR_CONFIG_ROW_COUNT_DISABLED = 0,
+    TR_CONFIG_ROW_COUNT_ASCENDING,
+    TR_CONFIG_ROW_COUNT_DESCENDING
+};
+#define TR_WORDS_ROW_COUNT_ORDER(W)                                                                \
+    W("disabled", TR_CONFIG_ROW_COUNT_DISABLED)                                                    \
+    W("ascending", TR_CONFIG_ROW_COUNT_ASCENDING)                                                  \
+    W("descending", TR_CONFIG_ROW_COUNT_DESCENDING)
+
 /* The classes of Kafka Connect, of Debezium's storage modules, and their older subclasses in the server. */
 enum tr_config_offset_storage {
     TR_CONFIG_OFFSET_FILE = 0,

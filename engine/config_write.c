@@ -52,6 +52,11 @@ void tr_config_write_effective(const struct tr_config *config, tr_config_on_line
             on_line(self, line);
         }
     }
+    for (uint32_t i = 0; i < config->select_override_count; i++) {
+        const struct tr_config_override *override = &config->select_overrides[i];
+        (void)snprintf(line, LINE_BYTES, "%s=%s", override->key, override->select);
+        on_line(self, line);
+    }
     free(line);
 }
 
@@ -68,6 +73,12 @@ void tr_config_log(const struct tr_config *config)
         const struct tr_log_field fields[] = {TR_TEXT("key", tr_config_table[i].key),
                                               TR_TEXT("value", shown_value(config, i)),
                                               TR_TEXT("from", origin)};
+        tr_log_write(NULL, TR_LOG_INFO, "config.option", fields,
+                     sizeof(fields) / sizeof(fields[0]));
+    }
+    for (uint32_t i = 0; i < config->select_override_count; i++) {
+        const struct tr_log_field fields[] = {TR_TEXT("key", config->select_overrides[i].key),
+                                              TR_TEXT("value", config->select_overrides[i].select)};
         tr_log_write(NULL, TR_LOG_INFO, "config.option", fields,
                      sizeof(fields) / sizeof(fields[0]));
     }

@@ -140,6 +140,39 @@ static int64_t silence_ns(const struct tr_config *config)
     return (int64_t)(wanted_ms > least_ms ? wanted_ms : least_ms) * TR_NS_PER_MS;
 }
 
+/* Whether the next part of a `db.table` is `name`; a part may be quoted. */
+static bool next_part_is(const char **at, struct tr_span name)
+{
+    const char *text = *at;
+    const char quote = *text == '`' || *text == '"' || *text == '\'' ? *text++ : '\0';
+    size_t bytes = 0;
+    bool is_same = true;
+
+    while (*text != '\0' && (quote != '\0' || *text != '.')) {
+        if (quote != '\0' && *text == quote && *++text != quote) {
+            break; /* behind the closing one */
+        }
+        is_same = is_same && bytes < name.bytes && name.data[bytes] == (uint8_t)*text;
+        bytes++;
+        text++;
+    }
+    *at = text + (*text == '.');
+    return is_same && bytes == name.bytes;
+}
+
+static struct tr_span select_override(void *self, struct tr_span database, struct tr_span table)
+{
+    const struct tr_config *config = self;
+
+    for (uint32_t i = 0; i < config->select_override_count; i++) {
+        const char *at = config->select_overrides[i].table;
+        if (next_part_is(&at, database) && next_part_is(&at, table) && *at == '\0') {
+            return tr_span_of_text(config->select_overrides[i].select);
+        }
+    }
+    return (struct tr_span){0};
+}
+
 struct tr_snapshot_options tr_settings_snapshot(const struct tr_config *config,
                                                 const struct tr_server_facts *facts,
                                                 const struct tr_filter *filter, bool with_rows)
@@ -148,6 +181,9 @@ struct tr_snapshot_options tr_settings_snapshot(const struct tr_config *config,
         [TR_CONFIG_LOCKING_MINIMAL] = TR_SNAPSHOT_LOCK_MINIMAL,
         [TR_CONFIG_LOCKING_EXTENDED] = TR_SNAPSHOT_LOCK_EXTENDED,
         [TR_CONFIG_LOCKING_NONE] = TR_SNAPSHOT_LOCK_NONE};
+    static const int row_count_order[] = {[TR_CONFIG_ROW_COUNT_DISABLED] = 0,
+                                          [TR_CONFIG_ROW_COUNT_ASCENDING] = 1,
+                                          [TR_CONFIG_ROW_COUNT_DESCENDING] = -1};
     return (struct tr_snapshot_options){
         .mysql = tr_settings_mysql(config),
         .facts = facts,
@@ -160,7 +196,10 @@ struct tr_snapshot_options tr_settings_snapshot(const struct tr_config *config,
         .row_bytes_max = config->row_max_bytes,
         .clock = tr_clock_system(),
         .include_list = tr_span_of_text(config->table_include_list),
-        .rows_list = tr_span_of_text(config->snapshot_include_list)};
+        .rows_list = tr_span_of_text(config->snapshot_include_list),
+        .row_count_order = row_count_order[config->snapshot_row_count_order],
+        .select_override = select_override,
+        .select_override_self = (void *)(uintptr_t)config}; /* read only */
 }
 
 void tr_settings_pipeline(struct tr_pipeline_options *options, const struct tr_config *config)

@@ -48,6 +48,8 @@ struct tr_snapshot_options {
     struct tr_span include_list; /* table.include.list: decides the order of tables */
     struct tr_span rows_list;    /* snapshot.include.collection.list: tables whose rows are read;
                                        empty = all captured */
+    int row_count_order;         /* snapshot.tables.order.by.row.count: 1 ascending, -1 descending,
+                                    0 by the list */
     /* snapshot.select.statement.overrides: the SELECT of a table; empty span = none. NULL = none at
      * all. Its columns may be fewer and in another order: those that it leaves out are NULL. */
     struct tr_span (*select_override)(void *self, struct tr_span database, struct tr_span table);

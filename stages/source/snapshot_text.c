@@ -35,6 +35,7 @@ static enum tr_code rank_tables(struct tr_snapshot_schema *schema,
 static enum tr_code collect_ranked(struct tr_snapshot_schema *schema,
                                    const struct tr_filter_order *order, bool has_list,
                                    bool must_match, struct tr_error *err);
+static void order_by_rows(struct tr_snapshot_schema *schema, int direction);
 static enum tr_code plan_select(struct tr_snapshot_schema *schema, struct tr_snapshot_table *table,
                                 const struct tr_query_port *port,
                                 const struct tr_snapshot_options *options, struct tr_error *err);
@@ -138,7 +139,31 @@ enum tr_code tr_snapshot_select_plan(struct tr_snapshot_schema *schema,
     for (uint32_t i = 0; code == TR_OK && i < schema->row_table_count; i++) {
         code = plan_select(schema, &schema->tables[schema->row_tables[i]], port, options, err);
     }
+    if (code == TR_OK && options->row_count_order != 0) {
+        order_by_rows(schema, options->row_count_order);
+    }
     return code;
+}
+
+/* Tables of one estimate stay as they are. An insertion sort: there are few tables, or it is no
+ * matter against reading them. */
+static void order_by_rows(struct tr_snapshot_schema *schema, int direction)
+{
+    uint32_t *order = schema->row_tables;
+
+    for (uint32_t i = 1; i < schema->row_table_count; i++) {
+        const uint32_t moved = order[i];
+        const uint64_t rows = schema->tables[moved].rows_estimated;
+        uint32_t at = i;
+        for (; at > 0; at--) {
+            const uint64_t other = schema->tables[order[at - 1]].rows_estimated;
+            if (direction > 0 ? other <= rows : other >= rows) {
+                break;
+            }
+            order[at] = order[at - 1];
+        }
+        order[at] = moved;
+    }
 }
 
 /* Contract §3.6. */

@@ -377,6 +377,41 @@ static void config_words_of_tls_are_those_of_both_connectors(void **state)
     }
 }
 
+#define OVERRIDES "debezium.source.snapshot.select.statement.overrides"
+
+static void config_overrides_are_read_by_the_names_of_their_list(void **state)
+{
+    char *environment[] = {"DEBEZIUM_SOURCE_SNAPSHOT_SELECT_STATEMENT_OVERRIDES_SHOP_B=SELECT 2",
+                           NULL};
+
+    (void)state;
+    assert_int_equal(
+        load_text(
+            MINIMAL OVERRIDES
+            "= shop.a,shop.b ,,shop.c d,\n" OVERRIDES
+            ".shop.a=SELECT * FROM shop.a WHERE v = '${debezium.source.topic.prefix}'\n" OVERRIDES
+            ".shop.c\\ d=SELECT 3\n",
+            environment, TR_CONFIG_FOR_RUN),
+        TR_OK);
+    assert_int_equal(config->select_override_count, 3);
+    assert_string_equal(config->select_overrides[0].table, "shop.a");
+    assert_string_equal(config->select_overrides[0].select,
+                        "SELECT * FROM shop.a WHERE v = 'tutorial'");
+    assert_string_equal(config->select_overrides[1].select, "SELECT 2");
+    assert_string_equal(config->select_overrides[2].table, "shop.c d");
+    assert_string_equal(config->select_overrides[2].select, "SELECT 3");
+    assert_int_equal(config->warnings.count, 0);
+}
+
+static void config_overrides_without_a_partner_give_a_warning(void **state)
+{
+    (void)state;
+    loads(MINIMAL OVERRIDES "=shop.a\n" OVERRIDES ".shop.b=SELECT 1\n");
+    assert_int_equal(config->select_override_count, 0);
+    assert_non_null(strstr(config->warnings.text, OVERRIDES ".shop.a: not set"));
+    assert_non_null(strstr(config->warnings.text, "without effect: " OVERRIDES ".shop.b\n"));
+}
+
 static void config_environment_outranks_the_file(void **state)
 {
     (void)state;
@@ -557,6 +592,8 @@ int main(void)
         cmocka_unit_test_teardown(config_of_histories_that_cannot_be_kept_is_refused, teardown),
         cmocka_unit_test_teardown(config_tags_are_those_that_kinesis_takes, teardown),
         cmocka_unit_test_teardown(config_words_of_tls_are_those_of_both_connectors, teardown),
+        cmocka_unit_test_teardown(config_overrides_are_read_by_the_names_of_their_list, teardown),
+        cmocka_unit_test_teardown(config_overrides_without_a_partner_give_a_warning, teardown),
         cmocka_unit_test_teardown(config_environment_outranks_the_file, teardown),
         cmocka_unit_test_teardown(config_unknown_variables_give_one_warning, teardown),
         cmocka_unit_test_teardown(config_region_comes_from_aws_variables_last, teardown),
