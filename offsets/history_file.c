@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -17,8 +18,10 @@
 #include "engine/json.h"
 #include "engine/log.h"
 #include "offsets/file_replace.h"
+#include "offsets/history_source.h"
 
 #define READ_BYTES (256 * 1024)
+#define SERVER_BYTES_MAX 512
 #define VECTORS_MAX (1 + 2 * TR_HISTORY_BATCH_MAX) /* an open line's end; each text and its end */
 
 _Static_assert(VECTORS_MAX <= IOV_MAX, "one pwritev per batch");
@@ -27,6 +30,7 @@ static const char line_end[1] = {'\n'};
 
 struct history_file {
     char path[PATH_MAX];
+    char server[SERVER_BYTES_MAX];
     bool read_only;
     int fd; /* owns; -1: read-only, and there is no file */
     enum tr_store_state result;
@@ -188,6 +192,24 @@ static enum tr_code load(struct reading *reading, struct tr_error *err)
 
 /* --- appending --- */
 
+/* What other engines have appended stays in front of what we append. */
+static enum tr_code take_others(struct history_file *file, uint64_t size, struct tr_error *err)
+{
+    bool are_others;
+
+    if (tr_history_lines_are_of_others(file->fd, file->path, file->end, size,
+                                       tr_span_of_text(file->server), &are_others, err) != TR_OK) {
+        return err->code;
+    }
+    if (are_others) {
+        TR_COVER("history_file.others_passed");
+        file->end = size;
+        file->size_min = size;
+        file->size_max = size;
+    }
+    return TR_OK;
+}
+
 /* The file must be the one that we left, as we left it; what was never acknowledged is cut off. */
 static enum tr_code check_unchanged(struct history_file *file, struct tr_error *err)
 {
@@ -205,11 +227,15 @@ static enum tr_code check_unchanged(struct history_file *file, struct tr_error *
     }
     const uint64_t size = (uint64_t)open_one.st_size;
 
+    if (size > file->size_max && file->size_max == file->end && !file->is_line_open &&
+        take_others(file, size, err) != TR_OK) {
+        return err->code;
+    }
     if (size < file->size_min || size > file->size_max) {
         return TR_FAIL(err, TR_ERR_STATE, TR_STOP,
                        "\"%s\" = %" PRIu64 " bytes: wanted %" PRIu64 " as we left it; another "
-                       "program changed it: stop that program (a Debezium Server on the same "
-                       "file?), then start again",
+                       "program changed it: stop that program (a Debezium Server with the same "
+                       "file and topic.prefix?), then start again",
                        file->path, size, file->size_min);
     }
     if (size > file->end && ftruncate(file->fd, (off_t)file->end) == -1) {
@@ -268,6 +294,7 @@ static enum tr_code append(struct history_file *file, const struct tr_span *docu
                            uint32_t count, struct tr_error *err)
 {
     uint32_t vector_count = 0;
+    struct stat status;
 
     if (check_unchanged(file, err) != TR_OK) {
         return tr_error_prefix(err, "schema history file");
@@ -286,8 +313,12 @@ static enum tr_code append(struct history_file *file, const struct tr_span *docu
         (void)!ftruncate(file->fd, (off_t)file->end);
         return tr_error_prefix(err, "schema history file");
     }
-    file->end = file->size_max;
+    /* Written at the end whatever that was (O_APPEND): another engine may have been quicker. */
+    file->end = fstat(file->fd, &status) == 0 && (uint64_t)status.st_size > file->size_max
+                    ? (uint64_t)status.st_size
+                    : file->size_max;
     file->size_min = file->end;
+    file->size_max = file->end;
     file->is_line_open = false;
     return TR_OK;
 }
@@ -321,8 +352,12 @@ static void start_append(void *self, const struct tr_span *documents, uint32_t c
     TR_ASSERT(file->result == TR_STORE_IDLE);
     TR_ASSERT(!file->read_only && file->is_loaded);
     TR_ASSERT(count >= 1 && count <= TR_HISTORY_BATCH_MAX);
+    const bool is_locked = flock(file->fd, LOCK_EX) == 0; /* some file systems have no locks */
     file->result =
         append(file, documents, count, &file->error) == TR_OK ? TR_STORE_DONE : TR_STORE_FAILED;
+    if (is_locked) {
+        (void)flock(file->fd, LOCK_UN);
+    }
 }
 
 static enum tr_store_state poll_command(void *self, int64_t now_ns, struct tr_error *err)
@@ -382,7 +417,7 @@ static enum tr_code create(struct history_file *file, struct tr_error *err)
     if (make_folders(file->path, err) != TR_OK) {
         return err->code;
     }
-    file->fd = open(file->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0644);
+    file->fd = open(file->path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0644);
     return file->fd == -1 ? tr_file_fail("creating", file->path, errno, err)
                           : tr_file_sync_folder(file->path, err);
 }
@@ -392,7 +427,8 @@ static enum tr_code open_file(struct history_file *file, struct tr_error *err)
     struct stat status;
 
     /* Not to hang on a pipe; without effect on files. */
-    file->fd = open(file->path, (file->read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK);
+    file->fd =
+        open(file->path, (file->read_only ? O_RDONLY : O_RDWR | O_APPEND) | O_CLOEXEC | O_NONBLOCK);
     if (file->fd == -1 && errno != ENOENT) {
         return tr_file_fail("opening", file->path, errno, err);
     }
@@ -420,6 +456,8 @@ enum tr_code tr_history_file_open(struct tr_history_store *store,
     }
     file->fd = -1;
     file->read_only = options->read_only;
+    (void)snprintf(file->server, sizeof(file->server), "%.*s", (int)options->server.bytes,
+                   options->server.bytes == 0 ? "" : (const char *)options->server.data);
     const int path_bytes = snprintf(file->path, sizeof(file->path), "%s", options->path);
 
     if (path_bytes <= 0 || (size_t)path_bytes >= sizeof(file->path)) {

@@ -5,7 +5,8 @@
  * Each batch is written behind the last whole document and synced before it is DONE. What a crash
  * left behind that point was never acknowledged: a whole document without its line end is taken, a
  * part of one is not given by a load and is cut off (with a warning) by the next append. The file
- * must not change under us: a size or a file other than the one we left stops the store.
+ * must not change under us, but for whole documents of other engines behind ours, as Debezium allows: any
+ * other size, and another file, stop the store. Appends of ours exclude each other by a lock on the file.
  * Who keeps a second instance out: the offset store's lock.
  * @thread the historian (before the threads start: the main thread); blocks on the disk
  */
@@ -18,7 +19,9 @@
 
 struct tr_history_file_options {
     const char *path; /* schema.history.internal.file.filename; borrowed during open */
-    bool read_only;   /* nothing is created, appending is a bug; a missing file has no documents */
+    struct tr_span
+        server; /* source.server of our documents (borrowed during open); other engines may append theirs. Empty: nobody else may */
+    bool read_only; /* nothing is created, appending is a bug; a missing file has no documents */
 };
 
 /*

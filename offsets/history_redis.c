@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "offsets/history_redis.h"
 
+#include <string.h>
+
 #include "engine/assert.h"
 #include "offsets/redis_session.h"
 
@@ -105,6 +107,13 @@ enum tr_code tr_history_redis_open(struct tr_history_store *store,
     session_options.fault = NULL;
     if (tr_redis_session_open(&session, &session_options, &role, err) != TR_OK) {
         return err->code;
+    }
+    if (options->topic_prefix.bytes <
+        sizeof(session->history.server)) { /* a longer one is no topic's */
+        memcpy(session->history.server,
+               options->topic_prefix.data == NULL ? (const uint8_t *)""
+                                                  : options->topic_prefix.data,
+               options->topic_prefix.bytes);
     }
     *store = (struct tr_history_store){
         .self = session,

@@ -7,6 +7,7 @@
 
 #include "engine/assert.h"
 #include "engine/cover.h"
+#include "offsets/history_source.h"
 #include "offsets/redis_session.h"
 
 #define PAGE_COUNT_MAX 500
@@ -143,6 +144,8 @@ static void page_loaded(struct tr_redis_session *session, const struct tr_redis_
 
 /* --- appending --- */
 
+static void ask_compare(struct tr_redis_session *session);
+
 void tr_redis_history_ask_append(struct tr_redis_session *session)
 {
     struct tr_redis_history *history = &session->history;
@@ -183,8 +186,7 @@ static void append_answered(struct tr_redis_session *session, const struct tr_re
 {
     if (tr_span_equals(reply->text, TR_WORD("changed"))) {
         TR_COVER("history_redis.end_compared");
-        /* One more than ours would be. */
-        ask_range(session, TR_REDIS_PHASE_COMPARE, session->history.sent_count + 1);
+        ask_compare(session);
         return;
     }
     if (!set_last_id(&session->history, reply->text)) {
@@ -197,37 +199,96 @@ static void append_answered(struct tr_redis_session *session, const struct tr_re
     sent_ones_are_stored(session);
 }
 
-/* Whether what came behind our last entry is what we sent: then only the answer was lost. */
-static bool is_what_was_sent(const struct tr_redis_history *history,
-                             const struct tr_redis_reply *reply, struct tr_span *last_id)
+/* Our last entry, what we sent, and one more. */
+static void ask_compare(struct tr_redis_session *session)
 {
-    bool is_equal = reply->kind == TR_REDIS_ARRAY && reply->element_count == history->sent_count;
+    struct tr_redis_history *history = &session->history;
+    char count_text[16];
 
-    for (uint32_t i = 0; is_equal && i < reply->element_count; i++) {
-        struct tr_span document = {0};
+    (void)snprintf(count_text, sizeof(count_text), "%" PRIu32, history->sent_count + 2);
+    TR_REDIS_ASK(session, TR_REDIS_PHASE_COMPARE, TR_WORD("XRANGE"), TR_WORD(session->key),
+                 TR_WORD(history->last_id[0] == '\0' ? "-" : history->last_id), TR_WORD("+"),
+                 TR_WORD("COUNT"), TR_WORD(count_text));
+}
 
-        is_equal = tr_redis_reply_entry(reply, i, TR_WORD(field_name), last_id, &document) &&
-                   tr_span_equals(document, history->documents[history->stored_count + i]);
+enum ending {
+    ENDING_WRONG = 0, /* not as we left it */
+    ENDING_SENT,      /* what we sent is there: only the answer was lost */
+    ENDING_OTHERS,    /* other engines' documents alone came behind ours */
+    ENDING_MORE       /* such documents, and more that was not read */
+};
+
+/* What lies behind our last entry. Other engines' documents move it on; ours are together, by one script. */
+static enum ending judge_ending(struct tr_redis_history *history,
+                                const struct tr_redis_reply *reply)
+{
+    const struct tr_span server = TR_WORD(history->server);
+    uint32_t at = 0;
+    struct tr_span sent_id = {0};
+    uint32_t found_count = 0; /* of what we sent */
+    bool has_moved = false;
+
+    if (reply->kind != TR_REDIS_ARRAY) {
+        return ENDING_WRONG;
     }
-    return is_equal;
+    for (; at < reply->element_count; at++) {
+        struct tr_span document = {0};
+        struct tr_span id = {0};
+        if (!tr_redis_reply_entry(reply, at, TR_WORD(field_name), &id, &document)) {
+            return ENDING_WRONG;
+        }
+        if (at == 0 && history->last_id[0] != '\0') {
+            if (!tr_span_equals(id, TR_WORD(history->last_id))) {
+                return ENDING_WRONG; /* it is gone */
+            }
+        } else if (tr_history_is_of_another(document, server)) {
+            if (found_count == 0) {
+                has_moved = set_last_id(history, id);
+            } else if (found_count < history->sent_count) {
+                return ENDING_WRONG;
+            }
+        } else if (found_count == history->sent_count ||
+                   !tr_span_equals(document,
+                                   history->documents[history->stored_count + found_count])) {
+            return ENDING_WRONG;
+        } else {
+            found_count++;
+            sent_id = id;
+        }
+    }
+    if (found_count == history->sent_count) {
+        return set_last_id(history, sent_id) ? ENDING_SENT : ENDING_WRONG;
+    }
+    if (has_moved && at == history->sent_count + 2) {
+        return ENDING_MORE;
+    }
+    return has_moved && found_count == 0 ? ENDING_OTHERS : ENDING_WRONG;
 }
 
 static void end_compared(struct tr_redis_session *session, const struct tr_redis_reply *reply)
 {
     struct tr_redis_history *history = &session->history;
-    struct tr_span last_id = {0};
+    struct tr_error err;
 
-    if (is_what_was_sent(history, reply, &last_id) && set_last_id(history, last_id)) {
+    switch (judge_ending(history, reply)) {
+    case ENDING_SENT:
         TR_COVER("history_redis.append_had_arrived");
         sent_ones_are_stored(session);
         return;
+    case ENDING_OTHERS:
+        TR_COVER("history_redis.others_passed");
+        tr_redis_history_ask_append(session);
+        return;
+    case ENDING_MORE:
+        ask_compare(session); /* ends: each time behind more of the others' */
+        return;
+    case ENDING_WRONG:
+        break;
     }
-    struct tr_error err;
-
     (void)TR_FAIL(&err, TR_ERR_STATE, TR_STOP,
                   "it does not end with the entry %s as we left it: another program changed it, or "
-                  "the server lost it; stop that program (a Debezium Server with the same key?), "
-                  "restore the stream where it lacks entries, then start again",
+                  "the server lost it; stop that program (a Debezium Server with the same key and "
+                  "topic.prefix?), restore the stream where it lacks entries, then start again",
                   history->last_id[0] == '\0' ? "(none)" : history->last_id);
     fail_command(session, &err);
 }

@@ -61,6 +61,7 @@ struct tr_redis_history {
     char last_id[TR_REDIS_ENTRY_ID_BYTES_MAX]; /* of the last entry that we know; empty: none */
     bool
         is_broken_off; /* the load failed for a passing reason: the next one goes on behind last_id */
+    char server[TR_REDIS_NAME_BYTES_MAX]; /* our documents' source.server; empty: all are ours */
     const struct tr_span *documents; /* of the append; borrowed until it is done */
     uint32_t count;
     uint32_t stored_count; /* of them; kept when the append fails */

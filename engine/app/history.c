@@ -284,13 +284,19 @@ static enum tr_code print_result(struct session *session, struct tr_error *err)
     const struct tr_recover *recover = &session->recover;
     const uint64_t sealed = session->start.history_wanted.document_count;
 
-    printf("documents: %" PRIu64 ", ", recover->document_count);
+    const uint64_t own_count = recover->document_count - recover->others_count;
+
+    printf("documents: %" PRIu64 ", ", own_count);
     if (sealed > 0) {
         printf("the first %" PRIu64 " as sealed with the saved position\n", sealed);
     } else {
         printf("none sealed with a saved position\n");
     }
-    if (recover->document_count == 0) {
+    if (recover->others_count > 0) {
+        printf("passed:    %" PRIu64 " of engines with another topic.prefix\n",
+               recover->others_count);
+    }
+    if (own_count == 0) {
         return TR_OK;
     }
     printf("newest:    %s:%" PRIu64 "\n", recover->newest.file, recover->newest.pos);

@@ -8,6 +8,7 @@
 #include "offsets/history_file.h"
 #include "offsets/history_memory.h"
 #include "offsets/history_redis.h"
+#include "offsets/history_source.h"
 
 #define HISTORY_POLL_NS (5 * TR_NS_PER_MS)
 
@@ -20,6 +21,7 @@ static struct tr_store_redis_options redis_options(const struct tr_start *start)
         .password = config->history_redis_password,
         .db_index = (uint32_t)config->history_redis_db_index,
         .key = config->history_redis_key,
+        .topic_prefix = tr_span_of_text(config->topic_prefix),
         .tls = config->history_redis_ssl_enabled,
         .tls_no_hostname_verify = !config->history_redis_ssl_hostname_verification,
         .tls_ca_path = config->redis_tls_ca[0] == '\0' ? NULL : config->redis_tls_ca,
@@ -46,6 +48,7 @@ enum tr_code tr_start_open_history(struct tr_start *start, struct tr_error *err)
         return tr_history_file_open(
             &start->history,
             &(struct tr_history_file_options){.path = config->history_file,
+                                              .server = tr_span_of_text(config->topic_prefix),
                                               .read_only = start->read_only},
             err);
     case TR_CONFIG_HISTORY_REDIS: {
@@ -75,6 +78,10 @@ static enum tr_code seal_document(void *self, struct tr_span document, struct tr
 {
     const struct sealing *sealing = self;
     struct tr_start *start = sealing->start;
+    if (tr_history_is_of_another(document, tr_span_of_text(start->config->topic_prefix))) {
+        return sealing->on_document == NULL ? TR_OK
+                                            : sealing->on_document(sealing->self, document, err);
+    }
     tr_history_seal_add(&start->history_seal, document);
     if (start->history_seal.document_count == start->history_wanted.document_count &&
         start->history_seal.chain != start->history_wanted.chain) {

@@ -130,7 +130,8 @@ enum tr_code tr_start_recover_tables(struct tr_start *start, uint64_t *count, st
     if (code == TR_OK) {
         TR_LOG(TR_LOG_INFO, "start.history", TR_TEXT("store", start->history.name),
                TR_UINT("documents", *count), TR_UINT("applied", recover.applied_count),
-               TR_UINT("behind_position", recover.skipped_count));
+               TR_UINT("behind_position", recover.skipped_count),
+               TR_UINT("of_others", recover.others_count));
     }
     tr_recover_close(&recover);
     return code;

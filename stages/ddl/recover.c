@@ -98,10 +98,12 @@ static enum tr_code fail_document(const struct tr_recover *recover, enum tr_code
 }
 
 static enum tr_code read_document(struct tr_recover *recover, struct tr_span text,
-                                  struct recover_document *document, struct tr_error *err)
+                                  struct recover_document *document, bool *is_of_another,
+                                  struct tr_error *err)
 {
     struct recover_state *state = recover->state;
 
+    *is_of_another = false;
     if (text.bytes > state->room_bytes) {
         if (text.bytes > DOCUMENT_BYTES_MAX) {
             (void)TR_FAIL(err, TR_ERR_STATE, TR_STOP, "it has %zu bytes: wanted at most %u",
@@ -116,11 +118,15 @@ static enum tr_code read_document(struct tr_recover *recover, struct tr_span tex
     if (recover_read_document(state->document_reader, text, document, err) != TR_OK) {
         return fail_document(recover, TR_ERR_STATE, err);
     }
-    if (!tr_span_equals(document->server, recover->options.topic_prefix)) {
+    *is_of_another = document->server.bytes > 0 &&
+                     !tr_span_equals(document->server, recover->options.topic_prefix);
+    if (*is_of_another) {
+        return TR_OK;
+    }
+    if (document->server.bytes == 0) {
         (void)TR_FAIL(err, TR_ERR_STATE, TR_STOP,
-                      "source.server = \"%.*s\": wanted debezium.source.topic.prefix, \"%.*s\"",
-                      (int)(document->server.bytes < 100 ? document->server.bytes : 100),
-                      (const char *)document->server.data, (int)recover->options.topic_prefix.bytes,
+                      "source.server is missing: wanted debezium.source.topic.prefix, \"%.*s\"",
+                      (int)recover->options.topic_prefix.bytes,
                       (const char *)recover->options.topic_prefix.data);
         return fail_document(recover, TR_ERR_STATE, err);
     }
@@ -148,13 +154,18 @@ enum tr_code tr_recover_document(void *self, struct tr_span text, struct tr_erro
     struct tr_recover *recover = self;
     struct recover_state *state = recover->state;
     struct recover_document document;
+    bool is_of_another;
 
     if (is_blank(text)) { /* Debezium's object stores begin with an empty line */
         return TR_OK;
     }
     recover->document_count++;
-    if (read_document(recover, text, &document, err) != TR_OK) {
+    if (read_document(recover, text, &document, &is_of_another, err) != TR_OK) {
         return err->code;
+    }
+    if (is_of_another) { /* several engines with one history, as Debezium allows */
+        recover->others_count++;
+        return TR_OK;
     }
     memcpy(recover->newest.file, state->position.point.file, sizeof(recover->newest.file));
     recover->newest.pos = state->position.point.pos;

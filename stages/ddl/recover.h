@@ -17,9 +17,9 @@
  * is compared by file and pos, also with documents that have some: Debezium applies none of those. A
  * server id that is not known counts as the same server.
  *
- * A document that is no JSON, of another `source`, or whose columns no table can have, is an error
- * that names its number, what is wrong and the remedy: the history was truncated, edited, or is of
- * another connector.
+ * A document of another `source` is passed over, as by Debezium: several engines may share a store. One
+ * that is no JSON, has no `source`, or whose columns no table can have, is an error that names its number, what is
+ * wrong and the remedy: the history was truncated or edited.
  * @thread the application before start
  */
 #ifndef TR_STAGES_DDL_RECOVER_H
@@ -37,7 +37,7 @@
 
 struct tr_recover_options {
     enum tr_flavor flavor;
-    struct tr_span topic_prefix; /* borrowed: every document's source.server must be it */
+    struct tr_span topic_prefix; /* borrowed: source.server of the documents that are ours */
     struct tr_gtid_sources *sources;
     const struct tr_saved_position *until; /* borrowed; NULL: everything */
     bool skip_unparseable;                 /* schema.history.internal.skip.unparseable.ddl */
@@ -50,6 +50,7 @@ struct tr_recover_options {
 struct tr_recover {
     struct tr_recover_options options;
     uint64_t document_count; /* seen */
+    uint64_t others_count;   /* of them: of another source */
     uint64_t applied_count;
     uint64_t skipped_count; /* behind the position */
     uint64_t built_count;   /* tables built from tableChanges: the parser had them otherwise */

@@ -541,7 +541,6 @@ static void damaged_documents_stop_with_their_number_and_the_remedy(void **state
     } damaged[] = {
         {"{\"source\":{\"server\":\"p\"}", "JSON"},
         {"[]", "document 2"},
-        {"{\"source\":{\"server\":\"q\"}," POSITION "}", "source.server = \"q\": wanted"},
         {"{}", "source.server"},
         {"{\"source\":{\"server\":\"p\"}}", "no position"},
         {"{\"source\":{\"server\":\"p\"},\"position\":{\"pos\":1}}", "no \"file\""},
@@ -585,6 +584,28 @@ static void damaged_documents_stop_with_their_number_and_the_remedy(void **state
         }
         tr_recover_close(&recover);
     }
+}
+
+static void documents_of_other_engines_are_passed(void **state)
+{
+    static const char other[] = "{\"source\":{\"server\":\"q\"},\"position\":{},\"databaseName\":"
+                                "\"s\",\"ddl\":\"DROP TABLE t\"}";
+    struct tr_ddl_model *model = NULL;
+    struct tr_recover recover;
+    struct tr_error err;
+
+    (void)state;
+    assert_int_equal(
+        tr_ddl_model_open(&model, &(struct tr_ddl_options){.flavor = TR_FLAVOR_MYSQL}, &err),
+        TR_OK);
+    open_recover(&recover, model, TR_FLAVOR_MYSQL, NULL);
+    take(&recover, DOCUMENT("s", "CREATE TABLE t (id INT)", ""));
+    take(&recover, other);
+    assert_int_equal(recover.document_count, 2);
+    assert_int_equal(recover.others_count, 1);
+    assert_non_null(tr_ddl_find(model, tr_span_of_text("s"), tr_span_of_text("t")));
+    tr_recover_close(&recover);
+    tr_ddl_model_close(model);
 }
 
 static void statement_that_cannot_be_read_stops_unless_it_may_be_skipped(void **state)
@@ -704,6 +725,7 @@ int main(void)
         cmocka_unit_test(document_wins_where_the_statement_gives_another_table),
         cmocka_unit_test(statement_wins_where_json_lost_what_it_says),
         cmocka_unit_test(damaged_documents_stop_with_their_number_and_the_remedy),
+        cmocka_unit_test(documents_of_other_engines_are_passed),
         cmocka_unit_test(statement_that_cannot_be_read_stops_unless_it_may_be_skipped),
         cmocka_unit_test(statements_with_quoted_names_are_read),
         cmocka_unit_test(statement_on_a_table_that_is_not_captured_is_no_matter),

@@ -375,6 +375,32 @@ static void writes_in_small_parts_are_put_together(void **state)
     assert_file_is(f, A "\n" B "\n");
 }
 
+static void documents_of_other_engines_stay_and_are_passed(void **state)
+{
+    static const char other[] = "{\"source\":{\"server\":\"q\"},\"ddl\":\"\"}\n";
+    static const char mine[] = "{\"source\":{\"server\":\"p\"},\"ddl\":\"\"}\n";
+    struct fixture *f = *state;
+
+    const struct tr_history_file_options options = {.path = f->path,
+                                                    .server = tr_span_of_text("p")};
+    assert_int_equal(tr_history_file_open(&f->store, &options, &f->err), TR_OK);
+    assert_loads(f, "");
+    write_behind(f, other, sizeof(other) - 1);
+    assert_appends(f, A, NULL);
+    write_behind(f, other, sizeof(other) - 1);
+    write_behind(f, other, sizeof(other) - 1);
+    assert_appends(f, B, NULL);
+    assert_file_is(f, "{\"source\":{\"server\":\"q\"},\"ddl\":\"\"}\n" A "\n"
+                      "{\"source\":{\"server\":\"q\"},\"ddl\":\"\"}\n"
+                      "{\"source\":{\"server\":\"q\"},\"ddl\":\"\"}\n" B "\n");
+    write_behind(f, other, 10); /* under way */
+    assert_fails(f, append(f, C, NULL), TR_RETRY, "ends inside a line");
+    write_behind(f, other + 10, sizeof(other) - 1 - 10);
+    assert_appends(f, C, NULL);
+    write_behind(f, mine, sizeof(mine) - 1); /* of the same name */
+    assert_fails(f, append(f, C, NULL), TR_STOP, "another program");
+}
+
 static void another_writer_stops_the_store(void **state)
 {
     struct fixture *f = *state;
@@ -500,6 +526,7 @@ int main(void)
         TEST(full_disk_behind_an_open_line_is_waited_for),
         TEST(failed_sync_is_no_success),
         TEST(writes_in_small_parts_are_put_together),
+        TEST(documents_of_other_engines_stay_and_are_passed),
         TEST(another_writer_stops_the_store),
         TEST(file_that_became_shorter_stops_the_store),
         TEST(file_that_was_moved_away_stops_the_store),

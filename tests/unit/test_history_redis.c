@@ -363,6 +363,49 @@ static void append_that_never_arrived_is_repeated(void **state)
     assert_loads(LIST(A, B));
 }
 
+#define OTHER "{\"source\":{\"server\":\"q\"},\"ddl\":\"\"}"
+
+static void entries_of_other_engines_are_passed(void **state)
+{
+    (void)state;
+    SKIP_WITHOUT_SERVER();
+    struct tr_store_redis_options given = (start_server(NULL), options());
+    given.topic_prefix = tr_span_of_text("p");
+    given.socket_timeout_ns = 200 * TR_NS_PER_MS;
+    open_store_with(&given);
+    assert_loads(LIST());
+    (void)CLI("XADD", KEY, "*", "schema", OTHER); /* before our first */
+    assert_appends(LIST(A));
+    for (int i = 0; i < 5; i++) { /* more than one page of the comparison */
+        (void)CLI("XADD", KEY, "*", "schema", OTHER);
+    }
+    assert_appends(LIST(B));
+    assert_loads(LIST(OTHER, A, OTHER, OTHER, OTHER, OTHER, OTHER, B));
+    (void)CLI("XADD", KEY, "*", "schema", OTHER);
+    redis_server_freeze(&server, true);
+    assert_fails(append(LIST(C, A)), TR_RETRY, "no answer within");
+    redis_server_freeze(&server, false);
+    (void)CLI("XADD", KEY, "*", "schema", OTHER);
+    assert_appends_in_the_end(LIST(C, A));
+    (void)CLI("XADD", KEY, "*", "schema", "{\"source\":{\"server\":\"p\"}}");
+    assert_fails(append(LIST(B)), TR_STOP, "another program");
+}
+
+static void history_that_became_another_engines_stops_the_store(void **state)
+{
+    (void)state;
+    SKIP_WITHOUT_SERVER();
+    struct tr_store_redis_options given = (start_server(NULL), options());
+    given.topic_prefix = tr_span_of_text("p");
+    open_store_with(&given);
+    assert_loads(LIST());
+    assert_appends(LIST(A));
+    (void)CLI("DEL", KEY);
+    (void)CLI("XADD", KEY, "9999999999999-0", "schema", OTHER);
+    assert_fails(append(LIST(B)), TR_STOP, "as we left it");
+    assert_string_equal(CLI("XLEN", KEY), "1");
+}
+
 static void foreign_entry_stops_the_store(void **state)
 {
     (void)state;
@@ -558,6 +601,8 @@ int main(void)
         CASE(large_batches_are_added_in_order),
         CASE(append_whose_answer_is_lost_is_not_repeated),
         CASE(append_that_never_arrived_is_repeated),
+        CASE(entries_of_other_engines_are_passed),
+        CASE(history_that_became_another_engines_stops_the_store),
         CASE(foreign_entry_stops_the_store),
         CASE(foreign_entry_behind_a_lost_answer_stops_the_store),
         CASE(history_that_was_deleted_stops_the_store),

@@ -138,6 +138,33 @@ static void history_that_is_not_the_sealed_one_is_refused(void **state)
     assert_non_null(strstr(err.text, path));
 }
 
+static void documents_of_other_engines_are_not_sealed(void **state)
+{
+    const struct tr_span other = tr_span_of_text("{\"source\":{\"server\":\"q\"}}");
+    const struct tr_span mine = tr_span_of_text("{\"source\":{\"server\":\"p\"}}");
+    char path[128];
+    uint64_t count;
+
+    (void)state;
+    (void)snprintf(path, sizeof(path), "%s/h.dat", folder);
+    configure("io.debezium.storage.file.history.FileSchemaHistory", ".file.filename", path);
+    config->topic_prefix = "p";
+    assert_int_equal(tr_start_open_history(&start, &err), TR_OK);
+    assert_int_equal(tr_start_load_history(&start, NULL, NULL, &count, &err), TR_OK);
+    start.history.start_append(start.history.self, &mine, 1, 0);
+    assert_int_equal(start.history.poll(start.history.self, 0, &err), TR_STORE_DONE);
+    assert_int_equal(tr_start_load_history(&start, NULL, NULL, &count, &err), TR_OK);
+    start.history_wanted = start.history_seal;
+    start.history.start_append(start.history.self, &other, 1, 0);
+    assert_int_equal(start.history.poll(start.history.self, 0, &err), TR_STORE_DONE);
+    start.history.start_append(start.history.self, &mine, 1, 0);
+    assert_int_equal(start.history.poll(start.history.self, 0, &err), TR_STORE_DONE);
+    assert_int_equal(tr_start_load_history(&start, NULL, NULL, &count, &err), TR_OK);
+    assert_int_equal(count, 2);
+    config->topic_prefix = "q"; /* the other one's view: nothing of it was sealed */
+    assert_int_equal(tr_start_load_history(&start, NULL, NULL, &count, &err), TR_ERR_STATE);
+}
+
 static void memory_is_empty_at_every_start(void **state)
 {
     uint64_t count = 9;
@@ -184,6 +211,7 @@ int main(void)
         TEST(no_history_is_none),
         TEST(file_is_created_counted_and_read_again),
         TEST(history_that_is_not_the_sealed_one_is_refused),
+        TEST(documents_of_other_engines_are_not_sealed),
         TEST(memory_is_empty_at_every_start),
         TEST(redis_that_does_not_answer_is_named_after_the_attempts),
         TEST(waiting_for_redis_ends_by_a_signal),
