@@ -137,7 +137,7 @@ static void open_stress(struct stress *stress, uint64_t seed, enum tr_thread_pla
                                                       .never_hangs = true};
         tr_oracle_init(&stress->oracles[s], &stress->source.log);
         stress->oracles[s].tables = 0;
-        for (uint32_t t = s; t < TR_MODEL_TABLES_MAX; t += stress->make.shipper_count) {
+        for (uint32_t t = s; t < TR_MODEL_STREAMS_MAX; t += stress->make.shipper_count) {
             stress->oracles[s].tables |= 1u << t;
         }
         tr_model_kinesis_init(&stress->kinesis[s], &stress->oracles[s], &sink);

@@ -36,7 +36,7 @@ void tr_model_kinesis_init(struct tr_model_kinesis *kinesis, struct tr_oracle *o
                                          .faults_on = true};
     const enum tr_code code = tr_digest_open(&kinesis->digest, &err);
     TR_ASSERT(code == TR_OK);
-    for (uint32_t i = 0; i < TR_MODEL_TABLES_MAX; i++) {
+    for (uint32_t i = 0; i < TR_MODEL_STREAMS_MAX; i++) {
         kinesis->active_ns[i] = options->lacks_streams ? INT64_MAX : 0;
         tr_model_shards_init(&kinesis->shards[i], 1 + tr_random_below(&kinesis->random, 6),
                              options->shard_rate);
@@ -166,8 +166,7 @@ static void check_request(struct tr_model_kinesis *kinesis, struct tr_model_call
     TR_ASSERT(count >= 1 && count == reading.count);
     TR_ASSERT(reading.payload_bytes <= REQUEST_BYTES_MAX);
     call->entry_count = reading.count;
-    call->table =
-        (uint32_t)(reading.stream.data[reading.stream.bytes - 1] - '0') % TR_MODEL_TABLES_MAX;
+    call->table = tr_model_stream_of(reading.stream) % TR_MODEL_STREAMS_MAX;
     free(reading.bytes);
 }
 
@@ -395,10 +394,10 @@ static void answer_control(struct tr_model_kinesis *kinesis, struct tr_model_cal
     struct tr_span value;
     uint32_t from = 0;
     if (tr_body_member(body, "StreamName", &value)) {
-        call->table = (uint32_t)(value.data[value.bytes - 1] - '0') % TR_MODEL_TABLES_MAX;
+        call->table = tr_model_stream_of(value) % TR_MODEL_STREAMS_MAX;
     } else if (tr_body_member(body, "NextToken", &value)) {
         from = (uint32_t)strtoul((const char *)value.data, NULL, 10);
-        call->table = (uint32_t)(value.data[value.bytes - 1] - '0') % TR_MODEL_TABLES_MAX;
+        call->table = (uint32_t)(value.data[value.bytes - 1] - '0') % TR_MODEL_STREAMS_MAX;
     }
     struct tr_model_shards *shards = &kinesis->shards[call->table];
     if (kinesis->faults_on &&

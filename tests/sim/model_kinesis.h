@@ -67,7 +67,7 @@ struct tr_model_call {
     bool applied;
     enum tr_model_fate fate;
     uint32_t slot;
-    uint32_t table; /* of the stream */
+    uint32_t table; /* the stream: its table, or TR_MODEL_DDL_STREAM */
     const char *operation;
     struct tr_buffer body;   /* a copy: what is on the wire does not change any more */
     struct tr_buffer answer; /* with padding */
@@ -101,8 +101,8 @@ struct tr_model_kinesis {
     bool faults_on;
     uint32_t dead_tables; /* a bit each: their streams do not answer */
     int64_t
-        active_ns[TR_MODEL_TABLES_MAX]; /* when a stream can be used; INT64_MAX = does not exist */
-    struct tr_model_shards shards[TR_MODEL_TABLES_MAX];
+        active_ns[TR_MODEL_STREAMS_MAX]; /* when a stream can be used; INT64_MAX = does not exist */
+    struct tr_model_shards shards[TR_MODEL_STREAMS_MAX];
     struct tr_model_call calls[TR_MODEL_SLOTS_MAX];
     struct tr_model_call late[TR_MODEL_LATE_MAX]; /* given up, may still be applied */
     int64_t now_ns;

@@ -152,7 +152,7 @@ static void commit_compressed(struct tr_model_log *log)
     end_group(log);
 }
 
-static void commit_plain(struct tr_model_log *log, bool is_empty)
+void model_log_commit_plain(struct tr_model_log *log, bool is_empty)
 {
     (void)begin_group(log, GROUP_PLAIN);
     if (log->options.flavor == TR_FLAVOR_MYSQL) {
@@ -189,21 +189,35 @@ static void commit_xa(struct tr_model_log *log)
     end_group(log);
 }
 
-static void commit_statement(struct tr_model_log *log)
+/* What was remembered for this group counts as a row, so that positions before and behind it differ. */
+static void count_statement(struct tr_model_log *log)
 {
-    char sql[TR_MODEL_STATEMENT_BYTES];
+    const bool is_remembered =
+        log->change_count > 0 && log->changes[log->change_count - 1].row == log->row_count;
+    log->row_count += is_remembered;
+    log->statement_count++;
+}
+
+void model_log_commit_query(struct tr_model_log *log, const char *sql)
+{
     (void)begin_group(log, GROUP_STATEMENT);
-    model_log_draw_statement(log, sql);
     write_query(log, sql);
+    count_statement(log);
     end_group(log);
 }
 
-static void commit_create(struct tr_model_log *log, uint32_t table)
+void model_log_commit_create_select(struct tr_model_log *log, uint32_t table, const char *sql)
 {
-    char sql[TR_MODEL_STATEMENT_BYTES];
-    (void)begin_group(log, GROUP_STATEMENT);
-    model_log_write_create(log, table, sql);
+    (void)begin_group(log, GROUP_PLAIN);
+    if (log->options.flavor == TR_FLAVOR_MYSQL) {
+        write_query(log, "BEGIN");
+        model_log_count_event(log);
+    }
     write_query(log, sql);
+    count_statement(log);
+    model_log_count_event(log);
+    model_log_write_inserts(log, table);
+    tr_binlog_writer_xid(log->writer, log->transaction_count + 1);
     end_group(log);
 }
 
@@ -263,8 +277,14 @@ void tr_model_log_init(struct tr_model_log *log, const struct tr_model_options *
     *log = (struct tr_model_log){
         .options = *options, .random = {options->seed}, .now_unix_us = INT64_C(1700000000000000)};
     for (uint32_t i = 0; i < TR_MODEL_TABLES_MAX; i++) {
-        log->columns[i].count = TR_MODEL_COLUMNS_MIN;
+        log->columns[i] = (struct tr_model_columns){
+            .count = TR_MODEL_COLUMNS_MIN,
+            .key = (options->keyless_tables >> i & 1) != 0 ? TR_MODEL_NO_KEY : TR_MODEL_ID,
+            .has_long_id = (options->long_key_tables >> i & 1) != 0,
+            .list = {TR_MODEL_ID, TR_MODEL_N, TR_MODEL_S}};
     }
+    log->number_last = TR_MODEL_COLUMNS_MIN - 1;
+    log->shadow_of = TR_MODEL_TABLES_MAX;
     for (uint32_t i = 0; i < TR_MODEL_SOURCES_MAX; i++) {
         log->number_next[i] = 1;
     }
@@ -277,7 +297,7 @@ void tr_model_log_init(struct tr_model_log *log, const struct tr_model_options *
         end_group(log);
     }
     for (uint32_t i = 0; i < options->table_count && options->has_history; i++) {
-        commit_create(log, i);
+        model_log_create_table(log, i);
     }
 }
 
@@ -290,6 +310,7 @@ void tr_model_log_deinit(struct tr_model_log *log)
     free(log->transactions);
     free(log->changes);
     free(log->event_rows);
+    free(log->effects);
     *log = (struct tr_model_log){0};
 }
 
@@ -300,14 +321,14 @@ static void commit_one(struct tr_model_log *log)
     log->now_unix_us += tr_random_below(&log->random, 2000000);
     log->writer->timestamp_s = (uint32_t)(log->now_unix_us / 1000000);
     if (tr_random_chance(&log->random, options->ddl_permille)) {
-        commit_statement(log);
+        model_log_commit_statement(log);
     } else if (tr_random_chance(&log->random, options->xa_permille)) {
         commit_xa(log);
     } else if (options->flavor == TR_FLAVOR_MYSQL &&
                tr_random_chance(&log->random, options->compress_permille)) {
         commit_compressed(log);
     } else {
-        commit_plain(log, tr_random_chance(&log->random, options->empty_permille));
+        model_log_commit_plain(log, tr_random_chance(&log->random, options->empty_permille));
     }
 }
 
@@ -316,4 +337,13 @@ void tr_model_log_commit(struct tr_model_log *log, uint32_t count)
     for (uint32_t i = 0; i < count; i++) {
         commit_one(log);
     }
+}
+
+uint32_t tr_model_stream_of(struct tr_span name)
+{
+    const uint32_t last = name.bytes == 0 ? 0 : (uint32_t)(name.data[name.bytes - 1]);
+    if (tr_span_equals(name, tr_span_of_text("p"))) {
+        return TR_MODEL_DDL_STREAM;
+    }
+    return last >= '0' && last < '0' + TR_MODEL_TABLES_MAX ? last - '0' : TR_MODEL_STREAMS_MAX;
 }

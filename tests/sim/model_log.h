@@ -2,19 +2,18 @@
 /*
  * The simulated server's log, written from a seed, and the truth that a run is held against.
  *
- * Tables sim.t0, sim.t1, … (id, n INT, s LONGTEXT, then those that ALTER TABLE has added and not
- * dropped, each with a name of its own: a001, a002, …); `id`
- * is an INT primary key, or a text so long that the partition key is its digest, or no key at all.
- * Each change of a row raises its `n` by one, and every other value follows from table, id and n:
- * so each record can be held against what it must be, byte for byte. The table other.u0 is not
- * captured.
+ * Tables sim.t0, sim.t1, … (id, n INT, s LONGTEXT, then those that statements have added and not
+ * dropped, each with a name of its own); `id` is an INT or a text so long that the partition key is
+ * its digest; the primary key is `id`, one of the added columns, or there is none. Each change of a
+ * row raises its `n` by one, and every other value follows from table, id and n: so each record can
+ * be held against what it must be, byte for byte. The table other.u0 is not captured.
  *
  * A group is a transaction of several statements over several tables, an XA transaction, a
- * compressed one, a statement that changes a table, or empty. Files end with ROTATE, with STOP, or
- * as a crash leaves them.
+ * compressed one, a statement that changes a table (model_statements.c), or empty. Files end with
+ * ROTATE, with STOP, or as a crash leaves them.
  *
- * With `has_history` the log makes its tables by CREATE TABLE first, drops columns, and swaps tables
- * by RENAME TABLE; with `has_minimal_metadata` too the names of columns stand nowhere but in statements.
+ * With `has_history` the log makes its tables by CREATE TABLE first, and statements of every kind change
+ * them; with `has_minimal_metadata` too the names of columns stand nowhere but in statements.
  */
 #ifndef TR_TESTS_SIM_MODEL_LOG_H
 #define TR_TESTS_SIM_MODEL_LOG_H
@@ -27,11 +26,13 @@
 #define TR_MODEL_KEYS_MAX 1024 /* four tables have more than a shipper need have room for */
 #define TR_MODEL_FILES_MAX 64
 #define TR_MODEL_SOURCES_MAX 2 /* MySQL uuids, MariaDB domains */
-#define TR_MODEL_COLUMNS_MIN 3
-#define TR_MODEL_COLUMNS_MAX 6
-#define TR_MODEL_ADDED_MAX 255
-#define TR_MODEL_STATEMENT_BYTES 200
-#define TR_MODEL_STATEMENTS_MAX 1024
+#define TR_MODEL_DDL_STREAM                                                                        \
+    TR_MODEL_TABLES_MAX /* the stream of schema changes, behind the tables' */
+#define TR_MODEL_STREAMS_MAX (TR_MODEL_TABLES_MAX + 1)
+#define TR_MODEL_COLUMNS_MAX 7
+#define TR_MODEL_NUMBER_MAX 255 /* of a column */
+#define TR_MODEL_NO_KEY 255
+#define TR_MODEL_STATEMENT_BYTES 400
 #define TR_MODEL_WHY_BYTES 700
 
 struct tr_model_options {
@@ -42,11 +43,13 @@ struct tr_model_options {
     bool has_zero_positions; /* MariaDB 11.4 */
     bool has_history;        /* the engine keeps a schema history */
     bool has_minimal_metadata;
+    bool publishes;        /* include.schema.changes: statements are records, too */
+    bool sends_truncates;  /* skipped.operations has no `t` */
     bool has_annotations;  /* ROWS_QUERY, ANNOTATE_ROWS (withheld by the server) */
     uint32_t source_count; /* of GTIDs: 1..TR_MODEL_SOURCES_MAX */
     uint32_t table_count;
-    uint32_t keyless_tables;  /* a bit each */
-    uint32_t long_key_tables; /* a bit each */
+    uint32_t keyless_tables;  /* a bit each: in the beginning */
+    uint32_t long_key_tables; /* a bit each: in the beginning */
     uint32_t key_count;       /* per table */
     uint32_t rows_max;        /* per statement */
     uint32_t statements_max;  /* per transaction */
@@ -69,12 +72,23 @@ struct tr_model_options {
     uint32_t heartbeat_permille;
 };
 
-enum tr_model_op { TR_MODEL_INSERT = 0, TR_MODEL_UPDATE, TR_MODEL_DELETE };
+enum tr_model_op {
+    TR_MODEL_INSERT = 0,
+    TR_MODEL_UPDATE,
+    TR_MODEL_DELETE,
+    TR_MODEL_TRUNCATE,
+    TR_MODEL_STATEMENT, /* a schema change */
+};
 
-/* A version of a table: the columns behind the first ones, by the numbers of their names. */
+/* Columns by number; those behind the first ones were added by statements. */
+enum { TR_MODEL_ID = 0, TR_MODEL_N, TR_MODEL_S, TR_MODEL_COLUMNS_MIN };
+
+/* A version of a table. */
 struct tr_model_columns {
-    uint8_t count; /* of all columns */
-    uint8_t added[TR_MODEL_COLUMNS_MAX - TR_MODEL_COLUMNS_MIN];
+    uint8_t count;
+    uint8_t key;                        /* the primary key: a column's number; TR_MODEL_NO_KEY */
+    bool has_long_id;                   /* `id` is a VARCHAR(400) */
+    uint8_t list[TR_MODEL_COLUMNS_MAX]; /* their numbers, in their order */
 };
 
 /* A state of a row. */
@@ -86,12 +100,13 @@ struct tr_model_image {
 
 /* One record that must arrive (a delete's tombstone comes with it), in commit order. */
 struct tr_model_change {
-    uint8_t table;
-    uint8_t op;   /* enum tr_model_op */
-    uint16_t key; /* 0 on tables without one */
+    uint8_t table; /* or TR_MODEL_DDL_STREAM */
+    uint8_t op;    /* enum tr_model_op */
     struct tr_model_image before;
     struct tr_model_image after;
-    uint32_t row; /* of the log: two changes have the same one when a key was changed */
+    uint32_t effect; /* STATEMENT: into effects */
+    uint32_t row;    /* of the log: two changes have the same one when a key was changed; those of a
+                        statement count as one */
     uint32_t transaction;
 };
 
@@ -109,10 +124,16 @@ struct tr_model_transaction {
     uint64_t number;
 };
 
-/* A statement that changes a captured table. */
-struct tr_model_statement {
+/* What a statement leaves behind: a document of the history, and a record of the stream of schema
+ * changes. */
+struct tr_model_effect {
     uint32_t transaction;
-    char text[TR_MODEL_STATEMENT_BYTES]; /* in its documents, and in no other's */
+    const char *type;     /* "CREATE", "ALTER", "DROP"; NULL: of no table that is known */
+    const char *database; /* "sim", "other" */
+    char table[16];
+    bool has_columns; /* and `columns` are the table's behind it */
+    struct tr_model_columns columns;
+    char ddl[TR_MODEL_STATEMENT_BYTES];
 };
 
 struct tr_model_log {
@@ -126,8 +147,13 @@ struct tr_model_log {
     uint32_t n[TR_MODEL_TABLES_MAX][TR_MODEL_KEYS_MAX];
     bool exists[TR_MODEL_TABLES_MAX][TR_MODEL_KEYS_MAX];
     struct tr_model_columns columns[TR_MODEL_TABLES_MAX];
-    uint32_t added_count; /* columns of all tables, ever */
-    struct tr_model_statement statements[TR_MODEL_STATEMENTS_MAX];
+    struct tr_model_columns other; /* of the table other.w, which is not captured */
+    bool has_other;                /* it exists */
+    uint32_t shadow_of;            /* the table that a tool is copying; TR_MODEL_TABLES_MAX: none */
+    uint32_t number_last;          /* of all columns, ever */
+    struct tr_model_effect *effects; /* owns */
+    uint32_t effect_count;
+    uint32_t effects_room;
     uint32_t statement_count;
     uint64_t table_ids[TR_MODEL_TABLES_MAX + 1]; /* the last one: other.u0 */
     uint64_t table_id_next;
@@ -156,16 +182,20 @@ void tr_model_log_write_start(const struct tr_model_log *log, struct tr_buffer *
 /* Commits `count` more groups. */
 void tr_model_log_commit(struct tr_model_log *log, uint32_t count);
 
-/* A table's kind. */
-bool tr_model_is_keyless(const struct tr_model_log *log, uint32_t table);
-bool tr_model_has_long_keys(const struct tr_model_log *log, uint32_t table);
+/* The name of the column of that number. */
+#define TR_MODEL_NAME_BYTES 5
+void tr_model_write_name(uint32_t number, char name[TR_MODEL_NAME_BYTES]);
 
-/* Appends what the value of `id` is in JSON. */
-void tr_model_write_id(const struct tr_model_log *log, uint32_t table, uint32_t id,
-                       struct tr_buffer *out);
+/* The stream of that name; TR_MODEL_STREAMS_MAX: none of the model's. */
+uint32_t tr_model_stream_of(struct tr_span name);
+
+/* Appends the JSON of a row's key; nothing where its table has none. */
+void tr_model_write_key(struct tr_model_image image, struct tr_buffer *out);
 /* Appends the JSON of a row's state. */
 void tr_model_write_image(const struct tr_model_log *log, uint32_t table,
                           struct tr_model_image image, struct tr_buffer *out);
+/* Appends the end of a schema change's record, from databaseName on. */
+void tr_model_write_effect(const struct tr_model_effect *effect, struct tr_buffer *out);
 /* Appends the GTID of a transaction as records print it. */
 void tr_model_write_gtid(const struct tr_model_log *log, uint32_t transaction,
                          struct tr_buffer *out);

@@ -7,6 +7,7 @@
 #include "tests/sim/model_log.h"
 
 #define MODEL_LOG_HEADER_BYTES 19 /* of an event */
+#define MODEL_LOG_DEFAULT "5"     /* of added columns that do not take NULL */
 
 extern const char *const model_log_table_names[TR_MODEL_TABLES_MAX + 1];
 
@@ -19,16 +20,24 @@ void model_log_count_event(struct tr_model_log *log);
 /* The statements of one transaction, and their changes into the truth. */
 void model_log_write_statements(struct tr_model_log *log);
 
-#define MODEL_LOG_COLUMN_NAME_BYTES 5
+/* Some rows that are inserted into that table. */
+void model_log_write_inserts(struct tr_model_log *log, uint32_t table);
+/* Appends a change of the group that is begun, or will be next. */
+void model_log_remember(struct tr_model_log *log, struct tr_model_change change);
 
-/* The name of the added column of that number, "a001". */
-void model_log_write_column_name(uint32_t number, char name[MODEL_LOG_COLUMN_NAME_BYTES]);
+/* Whether the column was added, can be a key, takes NULL. */
+bool model_log_is_keyable(uint32_t number);
 bool model_log_is_nullable(uint32_t number);
 
-/* Writes the statement that makes a table as it is in the beginning. */
-void model_log_write_create(struct tr_model_log *log, uint32_t table,
-                            char sql[TR_MODEL_STATEMENT_BYTES]);
-/* Draws a statement and changes tables by it; it is of the group that is begun. */
-void model_log_draw_statement(struct tr_model_log *log, char sql[TR_MODEL_STATEMENT_BYTES]);
+/* Commits a group of one statement; with what was remembered for it. */
+void model_log_commit_query(struct tr_model_log *log, const char *sql);
+/* Commits CREATE TABLE … SELECT: the statement and the rows of the table in one transaction. */
+void model_log_commit_create_select(struct tr_model_log *log, uint32_t table, const char *sql);
+void model_log_commit_plain(struct tr_model_log *log, bool is_empty);
+
+/* Commits the statement that makes a table as it is in the beginning. */
+void model_log_create_table(struct tr_model_log *log, uint32_t table);
+/* Draws a statement, changes tables by it, and commits it: one group, or several. */
+void model_log_commit_statement(struct tr_model_log *log);
 
 #endif

@@ -15,43 +15,65 @@ enum { EVENT_ROWS_QUERY = 29, EVENT_ANNOTATE_ROWS = 160 };
 
 const char *const model_log_table_names[TR_MODEL_TABLES_MAX + 1] = {"t0", "t1", "t2", "t3", "u0"};
 
-bool tr_model_is_keyless(const struct tr_model_log *log, uint32_t table)
+void tr_model_write_name(uint32_t number, char name[TR_MODEL_NAME_BYTES])
 {
-    return (log->options.keyless_tables >> table & 1) != 0;
+    static const char *const first[TR_MODEL_COLUMNS_MIN] = {"id", "n", "s"};
+    if (number < TR_MODEL_COLUMNS_MIN) {
+        (void)snprintf(name, TR_MODEL_NAME_BYTES, "%s", first[number]);
+    } else {
+        (void)snprintf(name, TR_MODEL_NAME_BYTES, "%c%03u",
+                       model_log_is_keyable(number) ? 'k' : 'a', number % 1000);
+    }
 }
 
-bool tr_model_has_long_keys(const struct tr_model_log *log, uint32_t table)
+bool model_log_is_keyable(uint32_t number)
 {
-    return (log->options.long_key_tables >> table & 1) != 0;
+    return number == TR_MODEL_ID || (number >= TR_MODEL_COLUMNS_MIN && number % 4 == 3);
 }
 
-/* Its columns are valid until the next call. */
+bool model_log_is_nullable(uint32_t number)
+{
+    return number == TR_MODEL_S ||
+           (number >= TR_MODEL_COLUMNS_MIN && !model_log_is_keyable(number) && number % 2 == 0);
+}
+
+static struct tr_writer_column column_of(uint32_t number, bool has_long_id, const char *name)
+{
+    const bool is_text = number == TR_MODEL_ID && has_long_id;
+    return (struct tr_writer_column){.name = name,
+                                     .type = is_text                ? TR_WRITER_VARCHAR
+                                             : number == TR_MODEL_S ? TR_WRITER_TEXT
+                                                                    : TR_WRITER_INT,
+                                     .bytes_max = is_text ? 1600 : 0,
+                                     .nullable = model_log_is_nullable(number)};
+}
+
+/* Its names and columns are valid until the next call. */
 static struct tr_writer_table table_of(const struct tr_model_log *log, uint32_t table)
 {
-    static char names[TR_MODEL_COLUMNS_MAX][MODEL_LOG_COLUMN_NAME_BYTES];
-    static struct tr_writer_column columns[TR_MODEL_COLUMNS_MAX] = {
-        {.name = "id"},
-        {.name = "n", .type = TR_WRITER_INT},
-        {.name = "s", .type = TR_WRITER_TEXT, .nullable = true}};
-    const bool is_other = table == OTHER;
-    const bool has_text = !is_other && tr_model_has_long_keys(log, table);
-    const uint32_t count = is_other ? TR_MODEL_COLUMNS_MIN : log->columns[table].count;
+    static const struct tr_model_columns other = {.count = TR_MODEL_COLUMNS_MIN,
+                                                  .list = {TR_MODEL_ID, TR_MODEL_N, TR_MODEL_S}};
+    static char names[TR_MODEL_COLUMNS_MAX][TR_MODEL_NAME_BYTES];
+    static struct tr_writer_column columns[TR_MODEL_COLUMNS_MAX];
+    static char shadow[16];
+    const bool is_shadow = table == OTHER && log->shadow_of != TR_MODEL_TABLES_MAX;
+    const struct tr_model_columns *from = table == OTHER ? &other : &log->columns[table];
+    struct tr_writer_table made = {.table_id = log->table_ids[table],
+                                   .database = table == OTHER && !is_shadow ? "other" : "sim",
+                                   .name = is_shadow ? shadow : model_log_table_names[table],
+                                   .column_count = from->count,
+                                   .columns = columns,
+                                   .key_column = TR_WRITER_NO_KEY};
 
-    columns[0].type = has_text ? TR_WRITER_VARCHAR : TR_WRITER_INT;
-    columns[0].bytes_max = has_text ? 1600 : 0;
-    for (uint32_t i = TR_MODEL_COLUMNS_MIN; i < count; i++) {
-        const uint32_t number = log->columns[table].added[i - TR_MODEL_COLUMNS_MIN];
-        model_log_write_column_name(number, names[i]);
-        columns[i] = (struct tr_writer_column){
-            .name = names[i], .type = TR_WRITER_INT, .nullable = model_log_is_nullable(number)};
+    (void)snprintf(shadow, sizeof(shadow), "_t%u_gho", log->shadow_of);
+    for (uint32_t i = 0; i < from->count; i++) {
+        tr_model_write_name(from->list[i], names[i]);
+        columns[i] = column_of(from->list[i], from->has_long_id, names[i]);
+        if (from->list[i] == from->key) {
+            made.key_column = i;
+        }
     }
-    return (struct tr_writer_table){
-        .table_id = log->table_ids[table],
-        .database = is_other ? "other" : "sim",
-        .name = model_log_table_names[table],
-        .column_count = count,
-        .columns = columns,
-        .key_column = !is_other && tr_model_is_keyless(log, table) ? TR_WRITER_NO_KEY : 0};
+    return made;
 }
 
 /* --- values -------------------------------------------------------------------------------------
@@ -94,17 +116,46 @@ static void append_number(struct tr_buffer *out, uint64_t number)
     append_text(out, digits);
 }
 
-void tr_model_write_id(const struct tr_model_log *log, uint32_t table, uint32_t id,
-                       struct tr_buffer *out)
+static void append_id(struct tr_buffer *out, uint32_t id, bool is_long)
 {
     char text[320];
-    if (!tr_model_has_long_keys(log, table)) {
+    if (!is_long) {
         append_number(out, id);
         return;
     }
     tr_buffer_append(out, "\"", 1);
     tr_buffer_append(out, text, text_of_id(id, text));
     tr_buffer_append(out, "\"", 1);
+}
+
+/* Of a column that is an INT. */
+static uint32_t number_of(struct tr_model_image image, uint32_t column)
+{
+    return column == TR_MODEL_ID          ? image.id
+           : column == TR_MODEL_N         ? image.n
+           : model_log_is_keyable(column) ? image.id + column
+                                          : image.n + column;
+}
+
+static void append_name(struct tr_buffer *out, uint32_t column)
+{
+    char name[TR_MODEL_NAME_BYTES];
+    tr_model_write_name(column, name);
+    append_text(out, "\"");
+    append_text(out, name);
+    append_text(out, "\":");
+}
+
+void tr_model_write_key(struct tr_model_image image, struct tr_buffer *out)
+{
+    const uint32_t column = image.columns.key;
+    if (column == TR_MODEL_NO_KEY) {
+        return;
+    }
+    append_text(out, "{");
+    append_name(out, column);
+    append_id(out, number_of(image, column), column == TR_MODEL_ID && image.columns.has_long_id);
+    append_text(out, "}");
 }
 
 /* Letters that hardly compress: large events stay large. */
@@ -129,23 +180,20 @@ void tr_model_write_image(const struct tr_model_log *log, uint32_t table,
 {
     struct tr_random letters = {0};
     const uint32_t bytes = text_of(log, table, image, &letters);
-    append_text(out, "{\"id\":");
-    tr_model_write_id(log, table, image.id, out);
-    append_text(out, ",\"n\":");
-    append_number(out, image.n);
-    append_text(out, bytes == UINT32_MAX ? ",\"s\":null" : ",\"s\":\"");
-    if (bytes != UINT32_MAX) {
-        append_letters(out, letters, bytes);
-        append_text(out, "\"");
-    }
-    for (uint32_t i = TR_MODEL_COLUMNS_MIN; i < image.columns.count; i++) {
-        char name[MODEL_LOG_COLUMN_NAME_BYTES];
-        const uint32_t number = image.columns.added[i - TR_MODEL_COLUMNS_MIN];
-        model_log_write_column_name(number, name);
-        append_text(out, ",\"");
-        append_text(out, name);
-        append_text(out, "\":");
-        append_number(out, image.n + number);
+    for (uint32_t i = 0; i < image.columns.count; i++) {
+        const uint32_t column = image.columns.list[i];
+        append_text(out, i == 0 ? "{" : ",");
+        append_name(out, column);
+        if (column == TR_MODEL_S && bytes == UINT32_MAX) {
+            append_text(out, "null");
+        } else if (column == TR_MODEL_S) {
+            append_text(out, "\"");
+            append_letters(out, letters, bytes);
+            append_text(out, "\"");
+        } else {
+            append_id(out, number_of(image, column),
+                      column == TR_MODEL_ID && image.columns.has_long_id);
+        }
     }
     append_text(out, "}");
 }
@@ -157,19 +205,21 @@ static void put_image(struct tr_model_log *log, uint32_t table, struct tr_model_
     struct tr_random letters = {0};
     const struct tr_writer_table definition = table_of(log, table);
     const uint32_t bytes = text_of(log, table, image, &letters);
-    struct tr_writer_value values[TR_MODEL_COLUMNS_MAX] = {{.number = image.id},
-                                                           {.number = image.n}};
-    if (tr_model_has_long_keys(log, table)) {
-        values[0].text = tr_span_of(id, text_of_id(image.id, id));
-    }
+    struct tr_writer_value values[TR_MODEL_COLUMNS_MAX] = {0};
     text.used = 0;
-    values[2].is_null = bytes == UINT32_MAX;
     if (bytes != UINT32_MAX) {
         append_letters(&text, letters, bytes);
-        values[2].text = tr_span_of(text.bytes, text.used);
     }
-    for (uint32_t i = TR_MODEL_COLUMNS_MIN; i < definition.column_count; i++) {
-        values[i].number = (int64_t)image.n + log->columns[table].added[i - TR_MODEL_COLUMNS_MIN];
+    for (uint32_t i = 0; i < image.columns.count; i++) {
+        const uint32_t column = image.columns.list[i];
+        if (column == TR_MODEL_S) {
+            values[i].is_null = bytes == UINT32_MAX;
+            values[i].text = tr_span_of(text.bytes, text.used);
+        } else if (column == TR_MODEL_ID && image.columns.has_long_id) {
+            values[i].text = tr_span_of(id, text_of_id(image.id, id));
+        } else {
+            values[i].number = number_of(image, column);
+        }
     }
     tr_binlog_writer_image(log->writer, &definition, values);
 }
@@ -188,7 +238,7 @@ void *model_log_grow(void *array, uint32_t count, uint32_t *room, size_t bytes)
     return grown;
 }
 
-static void remember(struct tr_model_log *log, struct tr_model_change change)
+void model_log_remember(struct tr_model_log *log, struct tr_model_change change)
 {
     change.row = log->row_count;
     change.transaction = log->transaction_count;
@@ -239,29 +289,23 @@ static void write_update(struct tr_model_log *log, uint32_t table, uint32_t id)
     const struct tr_model_image before = current_image(log, table, id);
     log->exists[table][id] = false;
     const struct tr_model_image after = next_image(log, table, id_after);
-    const bool is_keyless = tr_model_is_keyless(log, table);
     struct tr_model_change change = {
         .table = (uint8_t)table, .op = TR_MODEL_UPDATE, .before = before, .after = after};
     put_image(log, table, before);
     put_image(log, table, after);
-    if (id == id_after || is_keyless) {
-        change.key = is_keyless ? 0 : (uint16_t)id;
-        remember(log, change);
+    if (id == id_after || log->columns[table].key == TR_MODEL_NO_KEY) {
+        model_log_remember(log, change);
     } else { /* Debezium: a delete and a create */
-        change.key = (uint16_t)id;
         change.op = TR_MODEL_DELETE;
-        remember(log, change);
-        change.key = (uint16_t)id_after;
+        model_log_remember(log, change);
         change.op = TR_MODEL_INSERT;
-        remember(log, change);
+        model_log_remember(log, change);
     }
 }
 
 static void write_row(struct tr_model_log *log, uint32_t table, uint32_t id, enum tr_model_op op)
 {
-    struct tr_model_change change = {.table = (uint8_t)table,
-                                     .op = (uint8_t)op,
-                                     .key = tr_model_is_keyless(log, table) ? 0 : (uint16_t)id};
+    struct tr_model_change change = {.table = (uint8_t)table, .op = (uint8_t)op};
     if (table == OTHER) {
         const struct tr_writer_value values[TR_MODEL_COLUMNS_MIN] = {
             {.number = id}, {.number = 1}, {.text = tr_span_of_text("not for you")}};
@@ -275,11 +319,11 @@ static void write_row(struct tr_model_log *log, uint32_t table, uint32_t id, enu
         change.before = current_image(log, table, id);
         log->exists[table][id] = false;
         put_image(log, table, change.before);
-        remember(log, change);
+        model_log_remember(log, change);
     } else {
         change.after = next_image(log, table, id);
         put_image(log, table, change.after);
-        remember(log, change);
+        model_log_remember(log, change);
     }
     log->row_count++;
 }
@@ -378,6 +422,18 @@ static void write_statement(struct tr_model_log *log, uint32_t row_count)
             op_open = (int)op;
         }
         write_row(log, table, id, op);
+    }
+    end_rows(log, true);
+}
+
+void model_log_write_inserts(struct tr_model_log *log, uint32_t table)
+{
+    const struct tr_writer_table definition = table_of(log, table);
+    tr_binlog_writer_table_map(log->writer, &definition);
+    model_log_count_event(log);
+    begin_rows(log, table, TR_MODEL_INSERT);
+    for (uint32_t id = 0; id < log->options.key_count && id < log->options.rows_max; id++) {
+        write_row(log, table, id, TR_MODEL_INSERT);
     }
     end_rows(log, true);
 }

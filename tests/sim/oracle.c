@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/sim/oracle.h"
 
-#include <openssl/evp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "engine/assert.h"
 #include "stages/ship/shipper.h"
+#include "tests/sim/oracle_keys.h"
 
 #define KEY_BYTES_MAX 1024 /* 256 characters */
 
@@ -27,47 +27,17 @@ static void fail(struct tr_oracle *oracle, const char *format, ...)
 /* --- keys ---------------------------------------------------------------------------------------
  */
 
-/* SHA-256 in hex of the key's JSON: the partition key of a long one. */
-static void digest_key(struct tr_oracle *oracle, uint32_t table, uint32_t id)
-{
-    uint8_t digest[EVP_MAX_MD_SIZE];
-    unsigned bytes = 0;
-    oracle->text.used = 0;
-    tr_buffer_append(&oracle->text, "{\"id\":", 6);
-    tr_model_write_id(oracle->log, table, id, &oracle->text);
-    tr_buffer_append(&oracle->text, "}", 1);
-    const int result =
-        EVP_Digest(oracle->text.bytes, oracle->text.used, digest, &bytes, EVP_sha256(), NULL);
-    TR_ASSERT(result == 1 && bytes == 32);
-    for (uint32_t i = 0; i < bytes; i++) {
-        (void)snprintf(&oracle->digests[table][id][i * 2], 3, "%02x", digest[i]);
-    }
-}
-
 void tr_oracle_init(struct tr_oracle *oracle, const struct tr_model_log *log)
 {
     memset(oracle, 0, sizeof(*oracle));
     oracle->log = log;
     oracle->tables = UINT32_MAX;
-    for (uint32_t t = 0; t < TR_MODEL_TABLES_MAX; t++) {
-        for (uint32_t k = 0; k < TR_MODEL_KEYS_MAX; k++) {
-            oracle->keys[t][k].last = -1;
-            if (k < log->options.key_count && tr_model_has_long_keys(log, t) &&
-                !tr_model_is_keyless(log, t)) {
-                digest_key(oracle, t, k);
-            }
-        }
-        oracle->keys[t][0].is_hot = tr_model_is_keyless(log, t);
-    }
 }
 
 void tr_oracle_deinit(struct tr_oracle *oracle)
 {
-    for (uint32_t t = 0; t < TR_MODEL_TABLES_MAX; t++) {
-        for (uint32_t k = 0; k < TR_MODEL_KEYS_MAX; k++) {
-            free(oracle->keys[t][k].items);
-        }
-    }
+    oracle_keys_free(oracle);
+    free(oracle->change_keys);
     tr_buffer_free(&oracle->text);
 }
 
@@ -85,9 +55,17 @@ static void add_item(struct tr_oracle_key *key, uint32_t change, bool is_tombsto
 /* Takes over what the source has committed since. */
 static void catch_up(struct tr_oracle *oracle)
 {
-    for (; oracle->change_count < oracle->log->change_count; oracle->change_count++) {
-        const struct tr_model_change *change = &oracle->log->changes[oracle->change_count];
-        struct tr_oracle_key *key = &oracle->keys[change->table][change->key];
+    const struct tr_model_log *log = oracle->log;
+    if (oracle->change_keys_room < log->change_count) {
+        oracle->change_keys_room = 2 * log->change_count + 1024;
+        oracle->change_keys =
+            realloc(oracle->change_keys, oracle->change_keys_room * sizeof(*oracle->change_keys));
+        TR_ASSERT(oracle->change_keys != NULL);
+    }
+    for (; oracle->change_count < log->change_count; oracle->change_count++) {
+        const struct tr_model_change *change = &log->changes[oracle->change_count];
+        struct tr_oracle_key *key = oracle_keys_of_change(oracle, change);
+        oracle->change_keys[oracle->change_count] = key;
         add_item(key, oracle->change_count, false);
         if (change->op ==
             TR_MODEL_DELETE) { /* keyless ones, too: Debezium sends it with a null key */
@@ -96,44 +74,17 @@ static void catch_up(struct tr_oracle *oracle)
     }
 }
 
-static int64_t id_of(struct tr_oracle *oracle, uint32_t table, struct tr_span key)
-{
-    static const char head[] = "{\"id\":";
-    char digits[12] = {0};
-    if (tr_model_is_keyless(oracle->log, table)) {
-        return tr_span_equals(key, tr_span_of_text("default")) ? 0 : -1;
-    }
-    if (tr_model_has_long_keys(oracle->log, table)) {
-        for (uint32_t i = 0; i < oracle->log->options.key_count; i++) {
-            if (tr_span_equals(key, tr_span_of_text(oracle->digests[table][i]))) {
-                return i;
-            }
-        }
-        return -1;
-    }
-    if (key.bytes < sizeof(head) || key.bytes > sizeof(head) + 9 ||
-        memcmp(key.data, head, sizeof(head) - 1) != 0) {
-        return -1;
-    }
-    memcpy(digits, key.data + sizeof(head) - 1, key.bytes - (sizeof(head) - 1));
-    char *end = NULL;
-    const unsigned long id = strtoul(digits, &end, 10);
-    return strcmp(end, "}") == 0 && id < TR_MODEL_KEYS_MAX ? (int64_t)id : -1;
-}
-
 struct tr_oracle_key *tr_oracle_find(struct tr_oracle *oracle, struct tr_span stream,
-                                     struct tr_span key)
+                                     struct tr_span key_text)
 {
     catch_up(oracle);
-    const uint32_t table =
-        stream.bytes == 0 ? UINT32_MAX : (uint32_t)(stream.data[stream.bytes - 1] - '0');
-    const int64_t id = table < TR_MODEL_TABLES_MAX ? id_of(oracle, table, key) : -1;
-    if (id < 0) {
+    struct tr_oracle_key *key = oracle_keys_find(oracle, tr_model_stream_of(stream), key_text);
+    if (key == NULL) {
         fail(oracle, "a record of stream %.*s with key %.*s: not one of the model's",
-             (int)stream.bytes, (const char *)stream.data, (int)key.bytes, (const char *)key.data);
-        return NULL;
+             (int)stream.bytes, (const char *)stream.data, (int)key_text.bytes,
+             (const char *)key_text.data);
     }
-    return &oracle->keys[table][id];
+    return key;
 }
 
 /* --- records ------------------------------------------------------------------------------------
@@ -144,51 +95,88 @@ static void append_text(struct tr_buffer *out, const char *text)
     tr_buffer_append(out, text, strlen(text));
 }
 
+static bool begins_with(struct tr_span data, const struct tr_buffer *text)
+{
+    return data.bytes >= text->used && memcmp(data.data, text->bytes, text->used) == 0;
+}
+
+static bool ends_with(struct tr_span data, const struct tr_buffer *text)
+{
+    return data.bytes >= text->used &&
+           memcmp(data.data + data.bytes - text->used, text->bytes, text->used) == 0;
+}
+
+static bool has(struct tr_span data, const char *text)
+{
+    return memmem(data.data, data.bytes, text, strlen(text)) != NULL;
+}
+
+/* Whether a source block has the GTID and the file of the change. */
+static bool is_source_of(struct tr_oracle *oracle, const struct tr_model_change *change,
+                         struct tr_span data)
+{
+    char place[100];
+    struct tr_buffer *text = &oracle->text;
+    const struct tr_model_log *log = oracle->log;
+
+    text->used = 0;
+    append_text(text, "\"gtid\":\"");
+    tr_model_write_gtid(log, change->transaction, text);
+    append_text(text, "\"");
+    if (!log->options.by_file && memmem(data.data, data.bytes, text->bytes, text->used) == NULL) {
+        return false;
+    }
+    (void)snprintf(place, sizeof(place), "\"file\":\"%s\"",
+                   log->file_names[log->transactions[change->transaction].file]);
+    return has(data, place);
+}
+
+static void write_images(struct tr_oracle *oracle, const struct tr_model_change *change)
+{
+    struct tr_buffer *text = &oracle->text;
+    const bool has_before = change->op == TR_MODEL_UPDATE || change->op == TR_MODEL_DELETE;
+    const bool has_after = change->op == TR_MODEL_UPDATE || change->op == TR_MODEL_INSERT;
+
+    text->used = 0;
+    append_text(text, "{\"before\":");
+    if (has_before) {
+        tr_model_write_image(oracle->log, change->table, change->before, text);
+    } else {
+        append_text(text, "null");
+    }
+    append_text(text, ",\"after\":");
+    if (has_after) {
+        tr_model_write_image(oracle->log, change->table, change->after, text);
+    } else {
+        append_text(text, "null");
+    }
+    append_text(text, ",\"source\":{");
+}
+
 /* Whether `data` is the item's record: its images and its operation byte for byte, its GTID and
- * file. */
+ * file; of a schema change all behind the source block. */
 static bool is_record_of(struct tr_oracle *oracle, const struct tr_oracle_item *item,
                          struct tr_span data)
 {
-    static const char letters[] = "cud";
+    static const char letters[] = "cudt";
     const struct tr_model_change *change = &oracle->log->changes[item->change];
-    struct tr_buffer *text = &oracle->text;
-    char place[100];
+    char op[20];
     if (item->is_tombstone || data.bytes == 0) {
         return item->is_tombstone && data.bytes == 0;
     }
-    text->used = 0;
-    append_text(text, "{\"before\":");
-    if (change->op == TR_MODEL_INSERT) {
-        append_text(text, "null");
-    } else {
-        tr_model_write_image(oracle->log, change->table, change->before, text);
+    if (change->op == TR_MODEL_STATEMENT) {
+        oracle->text.used = 0;
+        tr_model_write_effect(&oracle->log->effects[change->effect], &oracle->text);
+        return ends_with(data, &oracle->text) && is_source_of(oracle, change, data);
     }
-    append_text(text, ",\"after\":");
-    if (change->op == TR_MODEL_DELETE) {
-        append_text(text, "null");
-    } else {
-        tr_model_write_image(oracle->log, change->table, change->after, text);
-    }
-    append_text(text, ",\"source\":{");
-    if (data.bytes < text->used || memcmp(data.data, text->bytes, text->used) != 0) {
+    write_images(oracle, change);
+    if (!begins_with(data, &oracle->text)) {
         return false;
     }
-    const struct tr_span rest = tr_span_of(data.data + text->used, data.bytes - text->used);
-    const struct tr_model_transaction *group = &oracle->log->transactions[change->transaction];
-    text->used = 0;
-    append_text(text, "\"gtid\":\"");
-    tr_model_write_gtid(oracle->log, change->transaction, text);
-    append_text(text, "\"");
-    if (!oracle->log->options.by_file &&
-        memmem(rest.data, rest.bytes, text->bytes, text->used) == NULL) {
-        return false;
-    }
-    (void)snprintf(place, sizeof(place), "\"file\":\"%s\"", oracle->log->file_names[group->file]);
-    if (memmem(rest.data, rest.bytes, place, strlen(place)) == NULL) {
-        return false;
-    }
-    (void)snprintf(place, sizeof(place), "\"op\":\"%c\"", letters[change->op]);
-    return memmem(rest.data, rest.bytes, place, strlen(place)) != NULL;
+    const struct tr_span rest =
+        tr_span_of(data.data + oracle->text.used, data.bytes - oracle->text.used);
+    (void)snprintf(op, sizeof(op), "\"op\":\"%c\"", letters[change->op]);
+    return has(rest, op) && is_source_of(oracle, change, rest);
 }
 
 static void fail_record(struct tr_oracle *oracle, struct tr_span stream, struct tr_span key,
@@ -230,17 +218,13 @@ void tr_oracle_begin_life(struct tr_oracle *oracle, const struct tr_saved_positi
         return;
     }
     oracle->saved_change = changes_before(oracle, oracle->saved_row);
-    for (uint32_t t = 0; t < TR_MODEL_TABLES_MAX; t++) {
-        for (uint32_t k = 0; k < TR_MODEL_KEYS_MAX; k++) {
-            struct tr_oracle_key *key = &oracle->keys[t][k];
-            key->head = 0;
-            while (key->head < key->item_count &&
-                   key->items[key->head].change < oracle->saved_change) {
-                key->head++;
-            }
-            key->flight = 0;
-            key->late_count = 0;
+    for (struct tr_oracle_key *key = oracle->newest; key != NULL; key = key->older) {
+        key->head = 0;
+        while (key->head < key->item_count && key->items[key->head].change < oracle->saved_change) {
+            key->head++;
         }
+        key->flight = 0;
+        key->late_count = 0;
     }
 }
 
@@ -265,15 +249,15 @@ void tr_oracle_saved(struct tr_oracle *oracle, const struct tr_saved_position *p
         if ((oracle->tables >> change->table & 1) == 0) {
             continue;
         }
-        const struct tr_oracle_key *key = &oracle->keys[change->table][change->key];
+        const struct tr_oracle_key *key = oracle->change_keys[oracle->saved_change];
         if (key->head < key->item_count && key->items[key->head].change <= oracle->saved_change) {
             fail(oracle,
                  "a position behind row %u was saved (%s:%llu, %llu events, %llu rows), but change "
-                 "%u of t%u key %u is not acknowledged",
+                 "%u of t%u key %.*s is not acknowledged",
                  change->row, position->point.file, (unsigned long long)position->point.pos,
                  (unsigned long long)position->point.event_count,
                  (unsigned long long)position->point.row_count, oracle->saved_change, change->table,
-                 change->key);
+                 (int)key->text_bytes, key->text);
             return;
         }
     }
@@ -313,12 +297,10 @@ void tr_oracle_settled(struct tr_oracle *oracle, struct tr_oracle_key *key, uint
     if (good_count > 0 && good_count == sent_count && key->late_count == 0 &&
         key->last <
             (int64_t)key->head - 1) { /* a later one: given up, and still to be sent again */
-        const struct tr_model_change *change =
-            &oracle->log->changes[key->items[key->head - 1].change];
         fail(oracle,
-             "table t%u key %u: all up to item %u is acknowledged, but item %lld is the last one "
+             "stream %u key %.*s: all up to item %u is acknowledged, but item %lld is the last one "
              "visible",
-             change->table, change->key, key->head - 1, (long long)key->last);
+             key->stream, (int)key->text_bytes, key->text, key->head - 1, (long long)key->last);
     }
 }
 
@@ -352,23 +334,20 @@ void tr_oracle_see(struct tr_oracle *oracle, struct tr_oracle_key *key, uint32_t
 bool tr_oracle_is_complete(struct tr_oracle *oracle, uint32_t tables, bool say)
 {
     catch_up(oracle);
-    for (uint32_t t = 0; t < TR_MODEL_TABLES_MAX; t++) {
-        for (uint32_t k = 0; k < TR_MODEL_KEYS_MAX && (tables & oracle->tables & 1u << t) != 0;
-             k++) {
-            const struct tr_oracle_key *key = &oracle->keys[t][k];
-            if (key->item_count == 0 ||
-                (key->seen_count == key->item_count && key->head == key->item_count &&
-                 key->last == (int64_t)key->item_count - 1)) {
-                continue;
-            }
-            if (say) {
-                fail(oracle,
-                     "table t%u key %u: of %u items %u were seen, %u acknowledged, item %lld is "
-                     "the last one visible",
-                     t, k, key->item_count, key->seen_count, key->head, (long long)key->last);
-            }
-            return false;
+    for (const struct tr_oracle_key *key = oracle->newest; key != NULL; key = key->older) {
+        if ((tables & oracle->tables & 1u << key->stream) == 0 ||
+            (key->seen_count == key->item_count && key->head == key->item_count &&
+             key->last == (int64_t)key->item_count - 1)) {
+            continue;
         }
+        if (say) {
+            fail(oracle,
+                 "stream %u key %.*s: of %u items %u were seen, %u acknowledged, item %lld is the "
+                 "last one visible",
+                 key->stream, (int)key->text_bytes, key->text, key->item_count, key->seen_count,
+                 key->head, (long long)key->last);
+        }
+        return false;
     }
     return true;
 }

@@ -17,6 +17,9 @@
  * settled, nothing older than the last record acknowledged may be the last one visible. A key with
  * no more than 64 records waiting is not hot.
  *
+ * Schema changes are records of one more stream; a row of the log stands for each statement, so that
+ * no position passes it before they are acknowledged, and none is left out or comes twice within a life.
+ *
  * Saving. A saved position is a place where reading can begin, never passes a record that was not
  * acknowledged, and never moves back.
  */
@@ -35,8 +38,14 @@ struct tr_oracle_item {
     bool seen;
 };
 
+/* What stands in one partition key of one stream. */
 struct tr_oracle_key {
+    struct tr_oracle_key *next;   /* of its bucket */
+    struct tr_oracle_key *older;  /* of all */
     struct tr_oracle_item *items; /* owns */
+    uint32_t stream;
+    uint32_t text_bytes;
+    uint32_t hash;
     uint32_t item_count;
     uint32_t items_room;
     uint32_t seen_count; /* first appearances in order */
@@ -45,18 +54,24 @@ struct tr_oracle_key {
     uint32_t flight;     /* entries in the request that is out; 0 = none */
     uint32_t late_count; /* requests given up that may still be applied */
     bool is_hot;
+    char text[];
 };
+
+#define TR_ORACLE_BUCKETS 4096
 
 struct tr_oracle {
     const struct tr_model_log *log; /* borrowed */
-    uint32_t tables; /* those looked at, a bit each; all, but where each shipper has an oracle of
+    uint32_t
+        tables; /* the streams looked at, a bit each; all, but where each shipper has an oracle of
                         its own */
     uint32_t change_count; /* changes taken over so far */
-    struct tr_oracle_key keys[TR_MODEL_TABLES_MAX][TR_MODEL_KEYS_MAX];
-    char digests[TR_MODEL_TABLES_MAX][TR_MODEL_KEYS_MAX][65]; /* partition keys of long keys */
-    int64_t saved_row;                                        /* rows before the saved position */
-    uint32_t saved_change;                                    /* changes before it */
-    struct tr_buffer text;                                    /* scratch */
+    struct tr_oracle_key *buckets[TR_ORACLE_BUCKETS];
+    struct tr_oracle_key *newest;       /* of all keys; owns them */
+    struct tr_oracle_key **change_keys; /* owns; the key of each change */
+    uint32_t change_keys_room;
+    int64_t saved_row;     /* rows before the saved position */
+    uint32_t saved_change; /* changes before it */
+    struct tr_buffer text; /* scratch */
     uint64_t record_count;
     uint64_t duplicate_count;
     char failure[900]; /* the first one; empty = none */
@@ -89,7 +104,7 @@ void tr_oracle_settled(struct tr_oracle *oracle, struct tr_oracle_key *key, uint
 void tr_oracle_see(struct tr_oracle *oracle, struct tr_oracle_key *key, uint32_t item,
                    struct tr_span stream, struct tr_span key_text);
 
-/* Whether everything committed in those tables (a bit each) was seen and acknowledged; with `say`,
+/* Whether everything committed in those streams (a bit each) was seen and acknowledged; with `say`,
  * a miss becomes the failure. */
 bool tr_oracle_is_complete(struct tr_oracle *oracle, uint32_t tables, bool say);
 

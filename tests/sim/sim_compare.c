@@ -19,7 +19,7 @@ struct compare {
     struct tr_sim_engine engine;
     struct tr_clock clock;
     int64_t now_ns;
-    uint64_t hashes[TR_MODEL_TABLES_MAX]; /* of everything that went to the table's stream */
+    uint64_t hashes[TR_MODEL_STREAMS_MAX]; /* of everything that went to the stream */
     uint64_t record_count;
 };
 
@@ -39,8 +39,9 @@ static uint64_t hash(uint64_t state, const uint8_t *bytes, size_t count)
 static bool take_record(void *self, const struct tr_stream *stream, const struct tr_record *record)
 {
     struct compare *compare = self;
-    uint64_t *state = &compare->hashes[(uint32_t)(stream->name[strlen(stream->name) - 1] - '0') %
-                                       TR_MODEL_TABLES_MAX];
+    const uint32_t index = tr_model_stream_of(tr_span_of_text(stream->name));
+    TR_ASSERT(index < TR_MODEL_STREAMS_MAX);
+    uint64_t *state = &compare->hashes[index];
     *state = hash(*state, tr_record_key(record), record->key_bytes);
     *state = hash(*state, tr_record_value(record), record->value_bytes);
     compare->record_count++;

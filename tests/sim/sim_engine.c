@@ -44,9 +44,10 @@ static enum tr_code open_parts(struct tr_sim_engine *engine, struct tr_error *er
         .enable_time_adjuster = true,
         .envelope_ts_is_source = options->envelope_ts_is_source,
         .gtid_mode = flavor == TR_FLAVOR_MYSQL && !options->model->by_file,
+        .skipped_ops = options->model->sends_truncates ? 0 : 1u << TR_ROW_TRUNCATE,
         .row_bytes_max = 16 * 1024 * 1024,
         .record_bytes_max = 1024 * 1024};
-    const struct tr_filter_options filter = {.table_include = tr_span_of_text("sim\\..*")};
+    const struct tr_filter_options filter = {.table_include = tr_span_of_text("sim\\.t.")};
     const uint32_t shipper_count = options->shipper_count == 0 ? 1 : options->shipper_count;
     if (tr_gtid_sources_open(&engine->sources, err) != TR_OK ||
         tr_filter_open(&engine->filter, &filter, err) != TR_OK ||
@@ -57,6 +58,12 @@ static enum tr_code open_parts(struct tr_sim_engine *engine, struct tr_error *er
     for (uint32_t t = 0; options->has_fixed_streams && t < TR_MODEL_TABLES_MAX; t++) {
         const char name[] = {'p', '.', 's', 'i', 'm', '.', 't', (char)('0' + t), '\0'};
         if (tr_streams_intern(engine->streams, tr_span_of_text(name), err) == NULL) {
+            return err->code;
+        }
+    }
+    if (options->model->publishes) {
+        engine->publisher.stream = tr_streams_intern(engine->streams, tr_span_of_text("p"), err);
+        if (engine->publisher.stream == NULL) {
             return err->code;
         }
     }
@@ -167,6 +174,7 @@ static enum tr_code recover_tables(struct tr_sim_engine *engine, struct tr_error
     engine->publisher = (struct tr_ddl_publisher){.flavor = flavor,
                                                   .topic_prefix = tr_span_of_text("p"),
                                                   .filter = engine->filter,
+                                                  .stream = engine->publisher.stream,
                                                   .wants_documents = true};
     return code;
 }
@@ -204,6 +212,7 @@ static void fill_options(struct tr_sim_engine *engine, struct tr_pipeline_option
     if (options->history != NULL) {
         made->sequencer.model = engine->model;
         made->sequencer.publisher = &engine->publisher;
+        made->sequencer.sends_truncates = options->model->sends_truncates;
         made->historian.store = &options->history->port;
         made->historian.seal = engine->history_seal;
     }

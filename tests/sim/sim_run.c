@@ -35,7 +35,8 @@ struct sim {
     struct tr_model_kinesis kinesis;
     struct tr_model_store store;
     struct tr_model_history history;
-    uint32_t safe_statements; /* of the log: their documents were looked up */
+    uint32_t safe_effects;     /* of the log's: their documents were found in the history, */
+    size_t safe_history_bytes; /* up to here */
     struct tr_oracle oracle;
     struct tr_sim_engine engine;
     uint32_t kill_count;
@@ -88,21 +89,30 @@ static bool open_engine(struct sim *sim)
     return true;
 }
 
-/* No position passes a statement whose documents are not stored. */
-static void check_statements(struct sim *sim, const struct tr_saved_position *position)
+/* No position passes a statement whose documents are not stored, in their order. */
+static void check_history(struct sim *sim, const struct tr_saved_position *position)
 {
     const struct tr_model_log *log = &sim->source.log;
     const struct tr_buffer *text = &sim->history.text;
     const uint32_t groups = tr_model_log_groups_before(log, position);
+    char wanted[TR_MODEL_STATEMENT_BYTES + 40];
 
-    while (sim->safe_statements < log->statement_count &&
-           log->statements[sim->safe_statements].transaction < groups) {
-        const char *wanted = log->statements[sim->safe_statements].text;
-        if (text->used == 0 || memmem(text->bytes, text->used, wanted, strlen(wanted)) == NULL) {
+    while (sim->safe_effects < log->effect_count &&
+           log->effects[sim->safe_effects].transaction < groups) {
+        const int bytes =
+            snprintf(wanted, sizeof(wanted),
+                     "\"ddl\":\"%s\",\"tableChanges\":", log->effects[sim->safe_effects].ddl);
+        const uint8_t *from = text->bytes + sim->safe_history_bytes;
+        const uint8_t *at =
+            text->used == sim->safe_history_bytes
+                ? NULL
+                : memmem(from, text->used - sim->safe_history_bytes, wanted, (size_t)bytes);
+        if (at == NULL) {
             fail(sim, "a position passes a statement that is not in the history", wanted);
             return;
         }
-        sim->safe_statements++;
+        sim->safe_history_bytes += (size_t)(at - from) + (size_t)bytes;
+        sim->safe_effects++;
     }
 }
 
@@ -122,7 +132,7 @@ static void on_save(void *self)
     } else {
         tr_oracle_saved(&sim->oracle, &position);
         if (sim->model.has_history && sim->oracle.failure[0] == '\0') {
-            check_statements(sim, &position);
+            check_history(sim, &position);
         }
     }
     tr_gtid_set_close(position.gtids);
@@ -167,6 +177,8 @@ static void draw(struct sim *sim)
     if (sim->model.has_history) {
         sim->model.has_minimal_metadata = tr_random_chance(random, 700);
         sim->model.ddl_permille = 20 + tr_random_below(random, 150);
+        sim->model.publishes = tr_random_chance(random, 600);
+        sim->model.sends_truncates = tr_random_chance(random, 500);
     }
     sim->transaction_goal = sim->options.is_short ? 8 : 20 + tr_random_below(random, 120);
     sim->kill_permyriad = tr_sim_maybe(random, 500, 60);
@@ -279,7 +291,9 @@ static bool run_dead_stream(struct sim *sim)
     if (sim->dead_groups == 0) {
         return true;
     }
-    const uint32_t dead = 1u << tr_random_below(&sim->random, options->table_count);
+    const bool is_ddl = options->publishes && tr_random_chance(&sim->random, 200);
+    const uint32_t dead =
+        1u << (is_ddl ? TR_MODEL_DDL_STREAM : tr_random_below(&sim->random, options->table_count));
     if (sim->dead_groups == LONG_DEAD_GROUPS) {
         options->rows_max = 1;
         options->statements_max = 1;
@@ -388,7 +402,7 @@ static void describe(const struct sim *sim, struct tr_sim_result *result)
         result->text, sizeof(result->text),
         "%s; %s%s, %u tables, %u keys, %u groups, %u changes, %u files, D=%u, S=%u, %" PRIu64
         " steps, %u kills, %u connects, %" PRIu64 " requests, %" PRIu64 " records, %" PRIu64
-        " repeats, %" PRIu64 " saves%s, %u statements, %" PRIu64 " documents",
+        " repeats, %" PRIu64 " saves%s%s, %u statements, %" PRIu64 " documents",
         result->passed ? "passed" : sim->failure,
         sim->model.flavor == TR_FLAVOR_MYSQL ? "MySQL" : "MariaDB",
         sim->model.by_file ? " by file" : "", sim->model.table_count, sim->model.key_count,
@@ -399,7 +413,8 @@ static void describe(const struct sim *sim, struct tr_sim_result *result)
         !sim->model.has_history           ? ", no history"
         : sim->model.has_minimal_metadata ? ", history of all"
                                           : ", history",
-        log->statement_count, sim->history.document_count);
+        sim->model.publishes ? " and stream" : "", log->statement_count,
+        sim->history.document_count);
 }
 
 void tr_sim_run(const struct tr_sim_options *options, struct tr_sim_result *result)
