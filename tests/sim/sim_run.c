@@ -258,19 +258,26 @@ static bool run_workload(struct sim *sim)
     return true;
 }
 
-/* Everything in those tables arrives, at the deadline all that memory allows. */
-static bool drain(struct sim *sim, uint32_t tables, int64_t deadline_ns, const char *what)
+/* Everything in those tables arrives, or all that memory allows, with never so long between two records. */
+static bool drain(struct sim *sim, uint32_t tables, int64_t patience_ns, const char *what)
 {
     const uint64_t limit = sim->step_count + STEPS_MAX;
+    uint64_t record_count = sim->oracle.record_count;
+    int64_t progress_ns = sim->now_ns;
     while (!tr_oracle_is_complete(&sim->oracle, tables, false)) {
         if (!step(sim) ||
             (sim->step_count == sim->options.kill_at_step && !kill_and_restart(sim))) {
             return false;
         }
-        if (sim->now_ns >= deadline_ns && tr_sim_engine_parking_is_full(&sim->engine)) {
+        if (sim->oracle.record_count != record_count) {
+            record_count = sim->oracle.record_count;
+            progress_ns = sim->now_ns;
+        }
+        const bool is_stuck = sim->now_ns - progress_ns >= patience_ns;
+        if (is_stuck && tr_sim_engine_parking_is_full(&sim->engine)) {
             return true; /* memory is bounded: more than that is not promised */
         }
-        if (sim->step_count >= limit || sim->now_ns >= deadline_ns) {
+        if (sim->step_count >= limit || is_stuck) {
             (void)tr_oracle_is_complete(&sim->oracle, tables, true);
             fail(sim, what, sim->oracle.failure);
             return false;
@@ -310,7 +317,7 @@ static bool run_dead_stream(struct sim *sim)
             return false;
         }
     }
-    if (!drain(sim, ~dead, sim->now_ns + DEAD_NS_MAX, "a dead stream holds up others")) {
+    if (!drain(sim, ~dead, DEAD_NS_MAX, "a dead stream holds up others")) {
         return false;
     }
     while (sim->now_ns < end_ns) {
