@@ -28,7 +28,30 @@ static void read_holder(int fd, char *out, size_t room_bytes)
     }
 }
 
-/* FILE is replaced by renaming, so its folder is what must be writable; the lock file is opened. */
+/* Cuts the last part off "a/b/": "a/", then "." or "/"; false when nothing is left to cut. */
+static bool cut_folder(char *folder)
+{
+    size_t bytes = strlen(folder);
+    const bool is_absolute = folder[0] == '/';
+
+    while (bytes > 0 && folder[bytes - 1] == '/') {
+        bytes--;
+    }
+    while (bytes > 0 && folder[bytes - 1] != '/') {
+        bytes--;
+    }
+    if (bytes == 0 && strcmp(folder, ".") == 0) {
+        return false;
+    }
+    folder[bytes] = '\0';
+    if (bytes == 0) {
+        (void)strncpy(folder, is_absolute ? "/" : ".", 2);
+    }
+    return true;
+}
+
+/* FILE is replaced by renaming, so its folder is what must be writable, or, where a start would make that, the last one
+ * on the way that is there; the lock file is opened. */
 static enum tr_code check_writable(const char *path, const char *lock_path, struct tr_error *err)
 {
     char folder[PATH_MAX];
@@ -36,11 +59,14 @@ static enum tr_code check_writable(const char *path, const char *lock_path, stru
 
     (void)snprintf(folder, sizeof(folder), "%.*s", slash == NULL ? 1 : (int)(slash - path) + 1,
                    slash == NULL ? "." : path);
-    if (faccessat(AT_FDCWD, folder, W_OK | X_OK, AT_EACCESS) == -1) {
-        return TR_FAIL(err, TR_ERR_STATE, TR_STOP,
-                       "offset file \"%s\": its folder \"%s\": %s; the folder must exist and be "
-                       "writable for this user",
-                       path, folder, strerrordesc_np(errno));
+    while (faccessat(AT_FDCWD, folder, W_OK | X_OK, AT_EACCESS) == -1) {
+        if (errno != ENOENT || !cut_folder(folder)) {
+            return TR_FAIL(
+                err, TR_ERR_STATE, TR_STOP,
+                "offset file \"%s\": the folder \"%s\": %s; it must be writable for this "
+                "user",
+                path, folder, strerrordesc_np(errno));
+        }
     }
     if (faccessat(AT_FDCWD, lock_path, R_OK | W_OK, AT_EACCESS) == -1 && errno != ENOENT) {
         return TR_FAIL(err, TR_ERR_STATE, TR_STOP,

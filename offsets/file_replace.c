@@ -181,3 +181,23 @@ enum tr_code tr_file_sync_folder(const char *path, struct tr_error *err)
     (void)close(fd);
     return error == 0 ? TR_OK : tr_file_fail("syncing", folder, error, err);
 }
+
+enum tr_code tr_file_make_folders(const char *path, struct tr_error *err)
+{
+    char folder[PATH_MAX];
+
+    for (size_t i = 1; path[i] != '\0'; i++) {
+        if (path[i] != '/') {
+            continue;
+        }
+        (void)snprintf(folder, sizeof(folder), "%.*s", (int)i, path);
+        if (mkdir(folder, 0755) == 0) {
+            if (tr_file_sync_folder(folder, err) != TR_OK) {
+                return err->code;
+            }
+        } else if (errno != EEXIST && access(folder, F_OK) != 0) {
+            return tr_file_fail("making the folder", folder, errno, err);
+        }
+    }
+    return TR_OK;
+}

@@ -49,6 +49,9 @@ TR_NODISCARD enum tr_code tr_file_replace(const char *path, struct tr_span conte
 /* Fills `err` from an errno of a failed "`verb` `path`": TR_RETRY when the disk is full or fails, else TR_STOP. */
 enum tr_code tr_file_fail(const char *verb, const char *path, int error, struct tr_error *err);
 
+/* Makes each folder on the way to `path` that is missing, as Debezium does, and its name durable. Errors: as tr_file_replace. */
+TR_NODISCARD enum tr_code tr_file_make_folders(const char *path, struct tr_error *err);
+
 /* Makes what happened to the names in `path`'s folder durable. Errors: as tr_file_replace. */
 TR_NODISCARD enum tr_code tr_file_sync_folder(const char *path, struct tr_error *err);
 

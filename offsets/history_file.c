@@ -391,30 +391,9 @@ static void close_store(void *self)
 
 /* --- opening --- */
 
-/* Each folder on the way, with its own name made durable. */
-static enum tr_code make_folders(const char *path, struct tr_error *err)
-{
-    char folder[PATH_MAX];
-
-    for (size_t i = 1; path[i] != '\0'; i++) {
-        if (path[i] != '/') {
-            continue;
-        }
-        (void)snprintf(folder, sizeof(folder), "%.*s", (int)i, path);
-        if (mkdir(folder, 0755) == 0) {
-            if (tr_file_sync_folder(folder, err) != TR_OK) {
-                return err->code;
-            }
-        } else if (errno != EEXIST) {
-            return tr_file_fail("making the folder", folder, errno, err);
-        }
-    }
-    return TR_OK;
-}
-
 static enum tr_code create(struct history_file *file, struct tr_error *err)
 {
-    if (make_folders(file->path, err) != TR_OK) {
+    if (tr_file_make_folders(file->path, err) != TR_OK) {
         return err->code;
     }
     file->fd = open(file->path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0644);

@@ -221,7 +221,18 @@ static bool parse_gtids(struct tr_gtid_set *set, struct tr_gtid_sources *sources
         return fail_member("gtids", "a text", err);
     }
     tr_gtid_set_clear(set); /* of two members of that name the last one counts */
-    return tr_gtid_set_parse(set, sources, text, err) == TR_OK;
+    if (tr_gtid_set_parse(set, sources, text, err) != TR_OK) {
+        char said[TR_ERROR_TEXT_BYTES / 2];
+
+        (void)snprintf(said, sizeof(said), "%.500s", err->text);
+        (void)TR_FAIL(err, err->code, err->remedy,
+                      "gtids: %s; the offset is damaged, or of the other kind of server (MySQL and "
+                      "MariaDB write GTIDs each in its own way): connect to the server that it is "
+                      "of, or restore it from a backup",
+                      said);
+        return false;
+    }
+    return true;
 }
 
 /* A whole number 0..max. */

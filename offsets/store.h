@@ -24,7 +24,9 @@ enum tr_store_state { TR_STORE_IDLE = 0, TR_STORE_PENDING, TR_STORE_DONE, TR_STO
 struct tr_store_content {
     struct tr_span offset_value; /* load: of our offset key */
     struct tr_span identity;     /* load: our own record */
-    struct tr_span holder;       /* look: who holds the lock, in words for people */
+    struct tr_span
+        other_key; /* load, without an entry of ours: a key that is there instead, where the store can tell */
+    struct tr_span holder; /* look: who holds the lock, in words for people */
 };
 
 struct tr_store {

@@ -356,6 +356,9 @@ static enum tr_store_state poll_command(void *self, int64_t now_ns,
     if (result == TR_STORE_DONE && file->command == FILE_LOAD) {
         content->offset_value = tr_file_text_span(&file->known.offset_value);
         content->identity = tr_file_text_span(&file->known.identity);
+        if (content->offset_value.bytes == 0 && file->entry_count > 0) {
+            content->other_key = file->entries[0].key;
+        }
     }
     return result;
 }
@@ -430,7 +433,8 @@ enum tr_code tr_store_file_open(struct tr_store *store, const struct tr_store_fi
     if (set_paths(file, options->path, err) != TR_OK ||
         tr_file_text_set(&file->key, options->offset_key, err) != TR_OK ||
         (!options->read_only &&
-         tr_file_lock_take(file->path, file->lock_path, &file->lock_fd, err) != TR_OK)) {
+         (tr_file_make_folders(file->path, err) != TR_OK ||
+          tr_file_lock_take(file->path, file->lock_path, &file->lock_fd, err) != TR_OK))) {
         close_store(file);
         return err->code;
     }

@@ -386,9 +386,13 @@ class Store(WithServer):
             self.check_start(STATE, "offset", **self.redis_properties(port))
             self.assertEqual(value, self.redis_command(port, "HGET", "metadata:debezium:offsets", OFFSET_KEY).strip())
 
-    def test_folder_of_the_offset_file_that_is_missing_is_named(self):
-        path = os.path.join(self.workdir, "missing", "offsets.dat")
-        self.check_start(STATE, path, **{"debezium.source.offset.storage.file.filename": path})
+    def test_folder_of_the_offset_file_that_cannot_be_made_is_named(self):
+        folder = os.path.join(self.workdir, "engine", "taken")
+        os.makedirs(os.path.dirname(folder), exist_ok=True)
+        with open(folder, "w", encoding="ascii"):
+            pass
+        path = os.path.join(folder, "offsets.dat")
+        self.check_start(STATE, folder, **{"debezium.source.offset.storage.file.filename": path})
 
     def test_disk_that_is_full_holds_nothing_up_and_is_told_at_the_end(self):
         small = os.path.join(self.workdir, "small")

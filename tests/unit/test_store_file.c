@@ -366,13 +366,17 @@ static void look_tells_what_keeps_a_save_from_being_made(void **state)
 {
     struct fixture *f = *state;
     char path[256];
-    (void)snprintf(path, sizeof(path), "%s/none/offsets.dat", f->folder);
+    open_store(f);
+    assert_loads(f, "", "");
+    assert_saved(f, VALUE_1, IDENTITY_1);
+    close_store(f);
+    (void)snprintf(path, sizeof(path), "%s/deep/er", f->path); /* a file is no folder */
     const struct tr_store_file_options options = {
         .path = path, .offset_key = tr_span_of_text(KEY), .read_only = true};
     struct tr_store reader;
 
     assert_int_equal(tr_store_file_open(&reader, &options, &f->err), TR_OK);
-    assert_fails(f, look_at(f, &reader), TR_STOP, "/none/");
+    assert_fails(f, look_at(f, &reader), TR_STOP, "/deep/");
     reader.close(reader.self);
 }
 
@@ -458,15 +462,61 @@ static void entry_changed_by_another_program_stops_the_save(void **state)
     assert_fails(f, save(f, VALUE_2, IDENTITY_1), TR_STOP, "changed by another program");
 }
 
-static void missing_or_refused_folder_is_named_at_open(void **state)
+static void refused_folder_is_named_at_open(void **state)
 {
     struct fixture *f = *state;
     struct tr_store store;
 
-    assert_int_equal(open_at(f, &store, "/nonexistent/offsets.dat"), TR_ERR_STATE);
-    assert_non_null(strstr(f->err.text, "/nonexistent/offsets.dat"));
-    assert_non_null(strstr(f->err.text, "must exist and be writable"));
+    assert_int_equal(open_at(f, &store, "/proc/none/offsets.dat"), TR_ERR_STATE);
+    assert_non_null(strstr(f->err.text, "making the folder \"/proc/none\""));
     assert_int_equal(open_at(f, &store, ""), TR_ERR_CONFIG);
+}
+
+/* As Debezium does for the history, so that `data/offsets.dat` works in an empty directory. */
+static void missing_folders_are_made_by_a_start_and_by_nobody_else(void **state)
+{
+    struct fixture *f = *state;
+    char folder[128];
+    char path[256];
+    struct tr_store store;
+
+    (void)snprintf(folder, sizeof(folder), "%s/deep", f->folder);
+    (void)snprintf(path, sizeof(path), "%s/er/offsets.dat", folder);
+    const struct tr_store_file_options options = {
+        .path = path, .offset_key = tr_span_of_text(KEY), .read_only = true};
+    assert_int_equal(tr_store_file_open(&store, &options, &f->err), TR_OK);
+    assert_int_equal(look_at(f, &store), TR_STORE_DONE);
+    store.close(store.self);
+    assert_int_equal(access(folder, F_OK), -1);
+    assert_int_equal(open_at(f, &store, path), TR_OK);
+    store.close(store.self);
+    (void)snprintf(path, sizeof(path), "%s/er/offsets.dat.lock", folder);
+    assert_int_equal(unlink(path), 0);
+    (void)snprintf(path, sizeof(path), "%s/er", folder);
+    assert_int_equal(rmdir(path), 0);
+    assert_int_equal(rmdir(folder), 0);
+}
+
+/* A prefix that was misspelt would begin anew in silence. */
+static void entry_of_another_prefix_is_told_when_there_is_none_of_ours(void **state)
+{
+    struct fixture *f = *state;
+    static const char other[] = "[\"kinesis\",{\"server\":\"other\"}]";
+    const struct tr_store_file_options options = {
+        .path = f->path, .offset_key = tr_span_of_text(other), .read_only = true};
+    struct tr_store reader;
+
+    open_store(f);
+    assert_loads(f, "", "");
+    assert_int_equal(f->content.other_key.bytes, 0);
+    assert_saved(f, VALUE_1, IDENTITY_1);
+    close_store(f);
+    assert_int_equal(tr_store_file_open(&reader, &options, &f->err), TR_OK);
+    reader.start_load(reader.self, 0);
+    assert_int_equal(reader.poll(reader.self, 0, &f->content, &f->err), TR_STORE_DONE);
+    assert_int_equal(f->content.offset_value.bytes, 0);
+    assert_true(tr_span_equals(f->content.other_key, tr_span_of_text(KEY)));
+    reader.close(reader.self);
 }
 
 static void save_that_cannot_replace_the_file_fails_and_keeps_it(void **state)
@@ -536,7 +586,9 @@ int main(void)
         CASE(damaged_file_is_refused_and_never_overwritten),
         CASE(damaged_identity_is_refused),
         CASE(entry_changed_by_another_program_stops_the_save),
-        CASE(missing_or_refused_folder_is_named_at_open),
+        CASE(refused_folder_is_named_at_open),
+        CASE(missing_folders_are_made_by_a_start_and_by_nobody_else),
+        CASE(entry_of_another_prefix_is_told_when_there_is_none_of_ours),
         CASE(save_that_cannot_replace_the_file_fails_and_keeps_it),
         CASE(full_disk_is_worth_a_retry_and_keeps_the_old_file),
         CASE(memory_store_keeps_the_last_texts),
