@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "stages/ship/ensure.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "engine/assert.h"
@@ -14,6 +15,7 @@
 #define ACTIVE_POLL_NS (500 * TR_NS_PER_MS)
 #define DENIED_GRACE_NS (5 * TR_NS_PER_S) /* a policy arrives; as the shippers' start_grace_ns */
 #define DENIED_POLL_NS TR_NS_PER_S
+#define MISSING_NAMED_MAX 3
 #define LISTED_FROM 16 /* streams: fewer are described within a second */
 
 /* A stream that exists but cannot be used yet. */
@@ -31,7 +33,7 @@ struct ensure_run {
     int64_t next_create_ns;
     struct pending_stream pending[CREATING_MAX];
     uint32_t pending_count;
-    const char *missing; /* the first one */
+    const char *missing[MISSING_NAMED_MAX]; /* the first ones */
     uint32_t missing_count;
     bool denied_is_logged;
     struct tr_stream_list list; /* empty: all are described */
@@ -141,6 +143,26 @@ static enum tr_code finish_created(struct ensure_run *run, const char *name,
     return TR_OK;
 }
 
+/* A problem of one stream: told, where somebody wants to hear of all; else the error. */
+static enum tr_code problem_of_one(const struct ensure_run *run, struct tr_error *err)
+{
+    if (run->options->on_problem == NULL || err->code != TR_ERR_SINK_STREAM) {
+        return err->code;
+    }
+    run->options->on_problem(run->options->self, err);
+    return TR_OK;
+}
+
+static enum tr_code not_active(const struct ensure_run *run, const char *name, struct tr_error *err)
+{
+    const int64_t timeout_ns =
+        run->options->active_timeout_ns == 0 ? ACTIVE_TIMEOUT_NS : run->options->active_timeout_ns;
+    (void)TR_FAIL(err, TR_ERR_SINK_STREAM, TR_STOP,
+                  "stream \"%s\": not ACTIVE after %lld s: look at it in the console", name,
+                  (long long)(timeout_ns / TR_NS_PER_S));
+    return problem_of_one(run, err);
+}
+
 /* Looks at the pending streams until fewer than `count_max` are left. */
 static enum tr_code wait_for_pending(struct ensure_run *run, uint32_t count_max,
                                      struct tr_error *err)
@@ -170,13 +192,11 @@ static enum tr_code wait_for_pending(struct ensure_run *run, uint32_t count_max,
                 continue;
             }
             if (now_of(run) >= pending->deadline_ns) {
-                return TR_FAIL(err, TR_ERR_SINK_STREAM, TR_STOP,
-                               "stream \"%s\": not ACTIVE after %lld s: look at it in the console",
-                               pending->name,
-                               (long long)((run->options->active_timeout_ns == 0
-                                                ? ACTIVE_TIMEOUT_NS
-                                                : run->options->active_timeout_ns) /
-                                           TR_NS_PER_S));
+                if (not_active(run, pending->name, err) != TR_OK) {
+                    return err->code;
+                }
+                *pending = run->pending[--run->pending_count];
+                continue;
             }
             i++;
         }
@@ -251,7 +271,9 @@ static enum tr_code ensure_one(struct ensure_run *run, const char *name, struct 
         if (run->options->create) {
             return create(run, name, err);
         }
-        run->missing = run->missing == NULL ? name : run->missing;
+        if (run->missing_count < MISSING_NAMED_MAX) {
+            run->missing[run->missing_count] = name;
+        }
         run->missing_count++;
         report(run, name, presence, NULL);
         return TR_OK;
@@ -279,11 +301,32 @@ static enum tr_code ensure_all(struct ensure_run *run, struct tr_error *err)
         return err->code;
     }
     for (uint32_t i = 0; i < options->name_count; i++) {
-        if (ensure_one(run, options->names[i], err) != TR_OK) {
+        if (ensure_one(run, options->names[i], err) != TR_OK && problem_of_one(run, err) != TR_OK) {
             return err->code;
         }
     }
     return wait_for_pending(run, 0, err);
+}
+
+static enum tr_code missing_error(const struct ensure_run *run, struct tr_error *err)
+{
+    const bool is_one = run->missing_count == 1;
+    char names[MISSING_NAMED_MAX * (TR_KINESIS_STREAM_NAME_BYTES_MAX + 4) + 32] = "";
+    size_t at = 0;
+
+    for (uint32_t i = 0; i < run->missing_count && i < MISSING_NAMED_MAX; i++) {
+        at += (size_t)snprintf(names + at, sizeof(names) - at, "%s\"%s\"", i == 0 ? "" : ", ",
+                               run->missing[i]);
+    }
+    if (run->missing_count > MISSING_NAMED_MAX) {
+        (void)snprintf(names + at, sizeof(names) - at, " and %u more",
+                       run->missing_count - MISSING_NAMED_MAX);
+    }
+    return TR_FAIL(err, TR_ERR_SINK_STREAM, TR_STOP,
+                   "stream%s %s %s not exist in region %s: run `tailrace streams --create`, or set "
+                   "tailrace.streams.create=true",
+                   is_one ? "" : "s", names, is_one ? "does" : "do",
+                   run->options->region == NULL ? "-" : run->options->region);
 }
 
 enum tr_code tr_streams_ensure(struct tr_kinesis_client *client,
@@ -296,12 +339,5 @@ enum tr_code tr_streams_ensure(struct tr_kinesis_client *client,
     if (code != TR_OK) {
         return code;
     }
-    if (run.missing_count > 0) {
-        return TR_FAIL(err, TR_ERR_SINK_STREAM, TR_STOP,
-                       "stream \"%s\"%s does not exist in region %s (%u missing): run `tailrace "
-                       "streams --create`, or set tailrace.streams.create=true",
-                       run.missing, run.missing_count > 1 ? " and others" : "",
-                       options->region == NULL ? "-" : options->region, run.missing_count);
-    }
-    return TR_OK;
+    return run.missing_count > 0 ? missing_error(&run, err) : TR_OK;
 }

@@ -26,6 +26,9 @@ enum tr_stream_presence {
 typedef void tr_on_stream_presence(void *self, const char *name, enum tr_stream_presence presence,
                                    const struct tr_stream_summary *summary);
 
+/* What is wrong with one stream (TR_ERR_SINK_STREAM), when the others are to be looked at as well. */
+typedef void tr_on_stream_problem(void *self, const struct tr_error *problem);
+
 struct tr_ensure_options {
     const char *const *names; /* borrowed */
     uint32_t name_count;
@@ -34,14 +37,15 @@ struct tr_ensure_options {
     int64_t active_timeout_ns;  /* a stream being created must be ACTIVE by then; 0: 3 min */
     const char *region;         /* for messages */
     tr_on_stream_presence *on_presence; /* NULL: not wanted */
+    tr_on_stream_problem *on_problem;   /* NULL: the first problem is the error */
     void *self;
 };
 
 /*
  * Looks at every stream, creates the missing ones if asked, and returns once all are there.
  * Errors, TR_STOP unless said otherwise: TR_ERR_SINK_STREAM (missing and not to be created, all of
- * them were looked at and reported; an impossible name; not ACTIVE in time), TR_ERR_SINK_AUTH,
- * TR_ERR_SINK_LINK (TR_RETRY), TR_ERR_INTERRUPTED.
+ * them were looked at and reported; without on_problem also an impossible name, one that is being
+ * deleted, or not ACTIVE in time), TR_ERR_SINK_AUTH, TR_ERR_SINK_LINK (TR_RETRY), TR_ERR_INTERRUPTED.
  */
 TR_NODISCARD enum tr_code tr_streams_ensure(struct tr_kinesis_client *client,
                                             const struct tr_ensure_options *options,

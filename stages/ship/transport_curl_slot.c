@@ -116,6 +116,25 @@ static bool set_easy_options(struct tr_curl_slot *slot,
     return ok;
 }
 
+/* What a person can look at when no connection comes about. */
+static const char *connect_remedy(CURLcode result, const char *text)
+{
+    if (result == CURLE_COULDNT_RESOLVE_HOST || result == CURLE_COULDNT_RESOLVE_PROXY) {
+        return ": check debezium.sink.kinesis.region and .endpoint, and the name server";
+    }
+    if (result == CURLE_SSL_CONNECT_ERROR ||
+        (result == CURLE_OPERATION_TIMEDOUT && strncmp(text, "SSL", 3) == 0)) {
+        return ": check whether debezium.sink.kinesis.endpoint speaks TLS at that port, or plain "
+               "http";
+    }
+    if (result == CURLE_COULDNT_CONNECT ||
+        (result == CURLE_OPERATION_TIMEDOUT && strncmp(text, "Failed to connect", 17) == 0)) {
+        return ": check debezium.sink.kinesis.region and .endpoint, and that no firewall is "
+               "between";
+    }
+    return "";
+}
+
 void tr_curl_slot_describe(struct tr_curl_slot *slot, CURLcode result)
 {
     struct tr_error *err = &slot->done.error;
@@ -142,8 +161,8 @@ void tr_curl_slot_describe(struct tr_curl_slot *slot, CURLcode result)
                       "%s: TLS: %s: check the endpoint's name, its certificate and the CA file",
                       url, text);
     } else {
-        (void)TR_FAIL(err, TR_ERR_SINK_LINK, TR_RETRY, "%s %s: %s (libcurl error %d)", url,
-                      slot->operation, text, (int)result);
+        (void)TR_FAIL(err, TR_ERR_SINK_LINK, TR_RETRY, "%s %s: %s (libcurl error %d)%s", url,
+                      slot->operation, text, (int)result, connect_remedy(result, text));
     }
 }
 

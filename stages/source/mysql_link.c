@@ -27,6 +27,8 @@ typedef unsigned char uchar;
 #define CONNECT_TIMEOUT_MS_DEFAULT 30000
 #define QUERY_TIMEOUT_MS_DEFAULT 600000
 #define SYSTEM_CA_DIR "/etc/ssl/certs" /* Debian, and most others by a link */
+#define CLIENT_ERROR_FIRST 2000        /* the library's own; the server's are smaller */
+#define CLIENT_ERROR_UNKNOWN_HOST 2005 /* CR_UNKNOWN_HOST */
 #define CLIENT_ERROR_SSL 2026          /* CR_SSL_CONNECTION_ERROR of both libraries */
 #define CAPABILITY_SSL 0x800           /* CLIENT_SSL: MySQL internals, "Capability Flags" */
 #define GREETING_VERSION 10            /* Protocol::HandshakeV10 */
@@ -284,6 +286,12 @@ static void set_tls(MYSQL *mysql, const struct tr_mysql_options *options, enum t
 #endif
 }
 
+static void add_remedy(struct tr_error *err, const char *remedy)
+{
+    const size_t bytes = strlen(err->text);
+    (void)snprintf(err->text + bytes, sizeof(err->text) - bytes, "%s", remedy);
+}
+
 static enum tr_code login_error(struct tr_mysql_link *link, const struct tr_mysql_options *options,
                                 struct tr_error *err)
 {
@@ -308,7 +316,18 @@ static enum tr_code login_error(struct tr_mysql_link *link, const struct tr_mysq
                        "server's certificate",
                        what, mysql_error(&link->mysql));
     }
-    return tr_server_error_of_query(link->last_error, mysql_error(&link->mysql), what, err);
+    const enum tr_code code =
+        tr_server_error_of_query(link->last_error, mysql_error(&link->mysql), what, err);
+    if (link->last_error == TR_SERVER_ERROR_ACCESS_DENIED && options->tls == TR_TLS_DISABLED) {
+        add_remedy(err, ", and debezium.source.database.ssl.mode if the user may only "
+                        "come by TLS (REQUIRE SSL)");
+    } else if (code == TR_ERR_SOURCE_LINK && link->last_error == CLIENT_ERROR_UNKNOWN_HOST) {
+        add_remedy(err, ": check debezium.source.database.hostname, or the name server");
+    } else if (code == TR_ERR_SOURCE_LINK && link->last_error >= CLIENT_ERROR_FIRST) {
+        add_remedy(err, ": check debezium.source.database.hostname and .port, that the "
+                        "server runs and listens there, and that no firewall is between");
+    }
+    return code;
 }
 
 enum tr_code tr_mysql_link_query(struct tr_mysql_link *link, const char *sql,

@@ -59,6 +59,7 @@ static const struct {
 
 static struct tr_span variable(const struct tr_query_rows *rows, const char *name);
 static void copy_text(char *out, size_t room_bytes, struct tr_span text);
+static void write_user(char *out, size_t room_bytes, struct tr_span current_user);
 static uint64_t number_of(struct tr_span text);
 static bool is_text(const char *text, const char *wanted);
 static bool has_grant(const struct tr_query_rows *rows);
@@ -121,7 +122,7 @@ enum tr_code tr_server_facts_read(struct tr_server_facts *facts, const struct tr
         code = tr_query_rows_run(&rows, port, "SELECT CURRENT_USER()", err);
     }
     if (code == TR_OK && rows.row_count > 0) {
-        copy_text(facts->user, sizeof(facts->user), tr_query_rows_cell(&rows, 0, 0));
+        write_user(facts->user, sizeof(facts->user), tr_query_rows_cell(&rows, 0, 0));
     }
     if (code == TR_OK) {
         code = tr_query_rows_run(&rows, port, "SHOW GRANTS", err);
@@ -182,10 +183,9 @@ enum tr_code tr_server_facts_check_need(const struct tr_server_facts *facts,
                        server_id);
     }
     if (need == TR_NEED_REPLICATION_GRANT && !facts->can_replicate) {
-        return TR_FAIL(
-            err, TR_ERR_SOURCE_AUTH, TR_STOP,
-            "user %s lacks REPLICATION SLAVE: run GRANT REPLICATION SLAVE ON *.* TO the user",
-            facts->user);
+        return TR_FAIL(err, TR_ERR_SOURCE_AUTH, TR_STOP,
+                       "user %s lacks REPLICATION SLAVE: run GRANT REPLICATION SLAVE ON *.* TO %s",
+                       facts->user, facts->user);
     }
     return check_settings(facts, need, err);
 }
@@ -405,11 +405,13 @@ static enum tr_code check_file(const struct tr_saved_position *saved,
 
 static enum tr_code add_monitor_remedy(const struct tr_server_facts *facts, struct tr_error *err)
 {
-    return tr_error_prefix(err, "run GRANT %s ON *.* TO the user (%s)",
-                           facts->flavor == TR_FLAVOR_MARIADB && facts->version_number >= 100500
-                               ? "BINLOG MONITOR"
-                               : "REPLICATION CLIENT",
-                           facts->user);
+    const char *grant = facts->flavor == TR_FLAVOR_MARIADB && facts->version_number >= 100500
+                            ? "BINLOG MONITOR"
+                            : "REPLICATION CLIENT";
+    return TR_FAIL(
+        err, TR_ERR_SOURCE_AUTH, TR_STOP,
+        "user %s lacks %s, which reading the log's state needs: run GRANT %s ON *.* TO %s",
+        facts->user, grant, grant, facts->user);
 }
 
 /* SHOW GRANTS without roles decides; with roles it does not show their privileges: then the dump
@@ -476,6 +478,27 @@ static void copy_text(char *out, size_t room_bytes, struct tr_span text)
         memcpy(out, text.data, bytes);
     }
     out[bytes] = '\0';
+}
+
+/* cdc@% -> 'cdc'@'%': the host stands behind the last @. */
+static void write_user(char *out, size_t room_bytes, struct tr_span current_user)
+{
+    char quoted_name[512];
+    char quoted_host[520];
+    size_t at = current_user.bytes;
+
+    while (at > 0 && current_user.data[at - 1] != '@') {
+        at--;
+    }
+    const size_t name_bytes = at == 0 ? current_user.bytes : at - 1;
+    if (2 * name_bytes + 3 > sizeof(quoted_name) ||
+        2 * (current_user.bytes - at) + 3 > sizeof(quoted_host)) {
+        copy_text(out, room_bytes, current_user);
+        return;
+    }
+    tr_query_quote(quoted_name, tr_span_of(current_user.data, name_bytes), '\'');
+    tr_query_quote(quoted_host, tr_span_of(current_user.data + at, current_user.bytes - at), '\'');
+    (void)snprintf(out, room_bytes, "%s@%s", quoted_name, quoted_host);
 }
 
 /* Digits up to the first other byte ("30.000000" days). */

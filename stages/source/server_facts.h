@@ -36,7 +36,7 @@ struct tr_server_facts {
     char version[128];
     char version_comment[128];
     char server_uuid[TR_FACT_TEXT_BYTES]; /* MariaDB: server_uid where it has one */
-    char user[256];                       /* CURRENT_USER(), for remedies */
+    char user[1024]; /* CURRENT_USER() as a statement names it: 'cdc'@'%'; for remedies */
     char binlog_format[TR_FACT_TEXT_BYTES];
     char binlog_row_image[TR_FACT_TEXT_BYTES];
     char binlog_row_metadata[TR_FACT_TEXT_BYTES];

@@ -399,9 +399,9 @@ static enum tr_code refuse_tables(const struct tr_snapshot_cut *cut, struct tr_e
     (void)snprintf(said, sizeof(said), "%.500s", err->text);
     return TR_FAIL(err, TR_ERR_SOURCE_AUTH, TR_STOP,
                    "no exact cut of the data is possible: user %s may take neither the global lock "
-                   "nor the tables' locks; run GRANT RELOAD ON *.* TO the user, or GRANT SELECT, "
+                   "nor the tables' locks; run GRANT RELOAD ON *.* TO %s, or GRANT SELECT, "
                    "LOCK TABLES ON `database`.* TO it for every captured database%s (%s)",
-                   cut->options->facts->user,
+                   cut->options->facts->user, cut->options->facts->user,
                    cut->options->facts->flavor == TR_FLAVOR_MYSQL
                        ? ", or set gtid_mode = ON on the server"
                        : "",

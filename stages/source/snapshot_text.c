@@ -397,8 +397,7 @@ enum tr_code tr_snapshot_table_failed(const struct tr_snapshot_table *table,
     }
     TR_COVER("snapshot.table_refused");
     return tr_error_prefix(
-        err,
-        "table %.*s.%.*s is not readable: run GRANT SELECT ON `%.*s`.`%.*s` TO the user (%s)%s",
+        err, "table %.*s.%.*s is not readable: run GRANT SELECT ON `%.*s`.`%.*s` TO %s%s",
         database_bytes, database, name_bytes, name, database_bytes, database, name_bytes, name,
         options->facts->user,
         table->is_captured

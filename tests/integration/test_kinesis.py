@@ -178,7 +178,7 @@ class KinesisLocal(Case):
     def test_streams_are_listed_and_created(self):
         lines = self.probe("streams", "ensure.a", "ensure.b", code=EXIT["stream"])
         self.assertEqual([line.split() for line in lines], [["ensure.a", "missing"], ["ensure.b", "missing"]])
-        self.assertIn('stream "ensure.a" and others does not exist in region eu-west-1 (2 missing)', self.error)
+        self.assertIn('streams "ensure.a", "ensure.b" do not exist in region eu-west-1:', self.error)
         self.assertIn("tailrace streams --create", self.error)
         lines = self.probe("create", "3", "ensure.a", "ensure.b", "ensure.a")
         self.assertEqual(len(lines), 3)

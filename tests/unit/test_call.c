@@ -212,7 +212,7 @@ static void missing_streams_are_all_reported_with_the_remedy(void **state)
     model.answer = some_exist;
     assert_int_equal(ensure(names, 3, false), TR_ERR_SINK_STREAM);
     assert_string_equal(seen, "new missing 0;old there 2;late missing 0;");
-    assert_non_null(strstr(err.text, "stream \"new\" and others"));
+    assert_non_null(strstr(err.text, "streams \"new\", \"late\" do not exist in region"));
     assert_non_null(strstr(err.text, "tailrace streams --create"));
     assert_non_null(strstr(err.text, "tailrace.streams.create=true"));
     assert_int_equal(err.remedy, TR_STOP);

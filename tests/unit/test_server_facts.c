@@ -169,7 +169,7 @@ static void facts_are_read_by_name(void **state)
     assert_true(facts.can_replicate);
     assert_string_equal(facts.server_uuid, "897992b2-e674-11f1-8722-02fc00000001");
     assert_string_equal(facts.time_zone, "CET");
-    assert_string_equal(facts.user, "debezium@%");
+    assert_string_equal(facts.user, "'debezium'@'%'");
     assert_true(tr_server_facts_has_gtids(&facts));
     assert_true(tr_server_facts_is_known_version(&facts));
     assert_int_equal(tr_server_facts_check(&facts, 8, &err), TR_OK);
