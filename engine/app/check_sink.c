@@ -6,6 +6,7 @@
 
 #include "engine/app/app_kinesis.h"
 #include "engine/app/check.h"
+#include "engine/app/start_parts.h"
 #include "engine/clock.h"
 #include "stages/ship/ensure.h"
 
@@ -14,6 +15,7 @@
 
 struct look {
     struct tr_check *check;
+    const char *region;
     uint32_t there_count;
     uint32_t missing_count;
     uint32_t unknown_count;
@@ -101,15 +103,16 @@ static void report_missing(struct look *look, const char *name)
     }
     if (check->config->streams_create) {
         tr_check_report_warn(&check->report, "sink.streams",
-                             "stream \"%s\" does not exist: the start will create it "
+                             "stream \"%s\" does not exist in region %s: the start will create it "
                              "(tailrace.streams.create=true, tailrace.streams.shards=%" PRIu64 ")",
-                             name, check->config->streams_shards);
+                             name, look->region, check->config->streams_shards);
         return;
     }
-    (void)TR_FAIL(&err, TR_ERR_SINK_STREAM, TR_STOP,
-                  "stream \"%s\" does not exist: run `tailrace streams --create`, or set "
-                  "tailrace.streams.create=true",
-                  name);
+    (void)TR_FAIL(
+        &err, TR_ERR_SINK_STREAM, TR_STOP,
+        "stream \"%s\" does not exist in region %s: run `tailrace streams --create`, or set "
+        "tailrace.streams.create=true",
+        name, look->region);
     tr_check_report_fail(&check->report, "sink.streams", &err);
 }
 
@@ -137,6 +140,12 @@ static void on_presence(void *self, const char *name, enum tr_stream_presence pr
     }
 }
 
+static void on_problem(void *self, const struct tr_error *problem)
+{
+    struct look *look = self;
+    tr_check_report_fail(&look->check->report, "sink.streams", problem);
+}
+
 static void report_streams(struct look *look, enum tr_code code, const struct tr_error *err)
 {
     struct tr_check_report *report = &look->check->report;
@@ -155,16 +164,21 @@ static void report_streams(struct look *look, enum tr_code code, const struct tr
                              "%" PRIu32 " are not known: these keys may not describe them",
                              look->unknown_count);
     }
-    if (code != TR_OK && look->missing_count == 0) {
+    if (code != TR_OK && (code != TR_ERR_SINK_STREAM || look->missing_count == 0)) {
         tr_check_report_fail(report, "sink.streams", err);
     }
 }
 
 static void check_streams(struct tr_check *check, struct tr_app_kinesis *session)
 {
-    const uint32_t count = tr_streams_count(check->start.streams);
-    struct look look = {.check = check, .record_kib_min = UINT32_MAX};
+    struct look look = {
+        .check = check, .region = session->endpoint.region, .record_kib_min = UINT32_MAX};
     struct tr_error err;
+    if (tr_start_open_publisher(&check->start, &err) != TR_OK) { /* the stream of schema changes */
+        tr_check_report_fail(&check->report, "sink.streams", &err);
+        return;
+    }
+    const uint32_t count = tr_streams_count(check->start.streams);
     const char **names = calloc(count + 1, sizeof(*names));
     if (names == NULL) {
         (void)TR_FAIL(&err, TR_ERR_SYSTEM, TR_STOP, "no memory for %" PRIu32 " streams: add memory",
@@ -181,6 +195,7 @@ static void check_streams(struct tr_check *check, struct tr_app_kinesis *session
                                              .active_timeout_ns = ACTIVE_TIMEOUT_NS,
                                              .region = session->endpoint.region,
                                              .on_presence = on_presence,
+                                             .on_problem = on_problem,
                                              .self = &look};
     const enum tr_code code = tr_streams_ensure(&session->client, &ensure, &err);
     report_streams(&look, code, &err);

@@ -158,7 +158,7 @@ static void check_table_locks(struct tr_check *check, const struct grants *grant
         return;
     }
     (void)TR_FAIL(&err, TR_ERR_SOURCE_AUTH, TR_STOP,
-                  "no exact cut of the data is possible: run GRANT RELOAD ON *.* TO the user (%s), "
+                  "no exact cut of the data is possible: run GRANT RELOAD ON *.* TO %s, "
                   "or GRANT LOCK TABLES ON %s.* TO it, and so for every captured database%s",
                   check->start.facts.user, look.missing,
                   check->start.facts.flavor == TR_FLAVOR_MYSQL
@@ -199,7 +199,7 @@ static void check_cut(struct tr_check *check, const struct grants *grants)
         tr_check_report_ok(report, "snapshot.cut",
                            "without a lock, by GTIDs: what is committed in the moment of the cut "
                            "comes twice, in the snapshot and from the log; for an exact one run "
-                           "GRANT RELOAD ON *.* TO the user (%s)",
+                           "GRANT RELOAD ON *.* TO %s",
                            check->start.facts.user);
     } else {
         check_table_locks(check, grants);

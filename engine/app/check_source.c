@@ -135,6 +135,10 @@ static void report_need(struct tr_check *check, enum tr_server_need need, const 
                            or_absent(facts->binlog_row_image));
         break;
     case TR_NEED_WHOLE_JSON:
+        if (facts->flavor == TR_FLAVOR_MARIADB) {
+            tr_check_report_ok(report, name, "MariaDB always logs whole JSON documents");
+            break;
+        }
         tr_check_report_ok(report, name, "binlog_row_value_options = '%s'",
                            facts->binlog_row_value_options);
         break;
@@ -232,8 +236,8 @@ static void check_log_grant(struct tr_check *check)
     }
     check->may_read_log = true;
     tr_check_report_ok(&check->report, "source.log_grant",
-                       "the log's state may be read: %" PRIu32 " files, %s", log.file_count,
-                       tr_check_write_bytes(log.bytes, bytes));
+                       "the log's state may be read: %" PRIu32 " file%s, %s", log.file_count,
+                       log.file_count == 1 ? "" : "s", tr_check_write_bytes(log.bytes, bytes));
 }
 
 static void check_metadata(struct tr_check *check)

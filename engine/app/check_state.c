@@ -4,6 +4,7 @@
 
 #include "engine/app/check.h"
 #include "engine/app/start_history.h"
+#include "engine/app/start_parts.h"
 #include "engine/clock.h"
 #include "stages/source/query_rows.h"
 
@@ -239,6 +240,15 @@ static void report_first_start(struct tr_check *check, const char *why)
         [TR_CONFIG_SNAPSHOT_WHEN_NEEDED] = "a snapshot of all captured rows, then the log",
         [TR_CONFIG_SNAPSHOT_RECOVERY] = "",
     };
+    /* A start reads what is stored, to know that the one behind it can. */
+    struct tr_error err;
+    uint64_t count;
+    if (check->start.history.self != NULL &&
+        (tr_start_open_catalog(&check->start, &err) != TR_OK ||
+         tr_start_recover_tables(&check->start, &count, &err) != TR_OK)) {
+        tr_check_report_fail(&check->report, "state.history", &err);
+        return;
+    }
     tr_check_report_ok(&check->report, "state.resume", "%s: the start begins with %s", why,
                        does[check->config->snapshot_mode]);
     tr_check_snapshot(check);
@@ -258,7 +268,7 @@ static void check_resume(struct tr_check *check, const struct tr_store_content *
     } else if (err.code == TR_ERR_SOURCE_GONE && mode == TR_CONFIG_SNAPSHOT_WHEN_NEEDED) {
         tr_check_report_warn(&check->report, "state.resume", "%s", err.text);
         report_first_start(check, "snapshot.mode = when_needed");
-    } else {
+    } else if (err.code != TR_ERR_SOURCE_AUTH || check->may_read_log) { /* else said already */
         tr_check_report_fail(&check->report, "state.resume", &err);
     }
 }
@@ -279,6 +289,15 @@ static void check_begin(struct tr_check *check, const struct tr_store_content *c
                       "and there is none: set initial or no_data");
         tr_check_report_fail(&check->report, "state.resume", &err);
     } else if (content->offset_value.bytes == 0) {
+        if (content->other_key.bytes > 0) {
+            tr_check_report_warn(&check->report, "state.offset",
+                                 "%s has an offset of %.*s, and none of this "
+                                 "debezium.source.topic.prefix, \"%s\": correct it, if that is the "
+                                 "one to go on from",
+                                 store_place(check), (int)content->other_key.bytes,
+                                 (const char *)content->other_key.data,
+                                 check->config->topic_prefix);
+        }
         report_first_start(check, "nothing is saved yet");
     } else if (start->position.point.snapshot && !is_recovery) {
         report_first_start(check, "a snapshot was not finished");
@@ -298,11 +317,11 @@ void tr_check_state(struct tr_check *check)
     if (has_store && check->has_facts) {
         check_begin(check, &content, has_history, &age_s);
     } else if (has_store) {
-        tr_check_report_warn(&check->report, "state.resume", "%s",
-                             content.offset_value.bytes == 0
-                                 ? "nothing is saved yet: this would be a first start"
-                                 : "an offset is saved; whether the source still has what is "
-                                   "behind it, only the source can tell");
+        tr_check_report_ok(&check->report, "state.resume", "%s",
+                           content.offset_value.bytes == 0
+                               ? "nothing is saved yet: this would be a first start"
+                               : "an offset is saved; whether the source still has what is "
+                                 "behind it, only the source can tell");
     } else if (check->config->offset_storage == TR_CONFIG_OFFSET_MEMORY && check->has_facts) {
         report_first_start(check, "the memory store keeps nothing");
     }

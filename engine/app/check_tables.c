@@ -12,10 +12,14 @@
 #include "stages/source/schema_query.h"
 
 #define LOCK_WAIT "SET SESSION lock_wait_timeout = 5" /* a table under ALTER is not waited for */
+#define INCLUDE_LIST "debezium.source.table.include.list"
+#define ROWS_LIST "debezium.source.snapshot.include.collection.list"
 #define SQL_BYTES_MAX (4 * TR_NAME_BYTES_MAX + 64)
 
 struct look {
     struct tr_check *check;
+    struct tr_filter_order
+        *lists[2]; /* owns; of included tables, and of those whose rows are read */
     struct tr_encode_options encode;
     uint32_t table_count;
     uint32_t keyless_count;
@@ -27,6 +31,11 @@ static enum tr_code is_captured(void *self, struct tr_span database, struct tr_s
                                 bool *captured, struct tr_error *err)
 {
     const struct look *look = self;
+    for (size_t i = 0; i < sizeof(look->lists) / sizeof(look->lists[0]); i++) {
+        if (tr_filter_order_note(look->lists[i], database, table, err) != TR_OK) {
+            return err->code;
+        }
+    }
     return tr_filter_match(look->check->start.filter, database, table, captured, err);
 }
 
@@ -68,15 +77,15 @@ static void check_select(struct look *look, const struct tr_table *table)
     const struct tr_query_port *port = &look->check->start.query.port;
     tr_query_quote(database, table->database, '`');
     tr_query_quote(name, table->name, '`');
-    (void)snprintf(sql, sizeof(sql), "SELECT 1 FROM %s.%s LIMIT 0", database, name);
+    (void)snprintf(sql, sizeof(sql), "SELECT * FROM %s.%s LIMIT 0", database, name);
     const enum tr_code code = port->run(port->self, sql, NULL, NULL, &err);
     if (code == TR_OK) {
         return;
     }
     if (code == TR_ERR_SOURCE_AUTH) {
         (void)TR_FAIL(&err, TR_ERR_SOURCE_AUTH, TR_STOP,
-                      "table %s.%s may not be read: run GRANT SELECT ON %s.%s TO the user (%s)",
-                      database, name, database, name, look->check->start.facts.user);
+                      "table %s.%s may not be read: run GRANT SELECT ON %s.%s TO %s", database,
+                      name, database, name, look->check->start.facts.user);
         report_some(look, "tables.select", &look->unreadable_count, &err);
         return;
     }
@@ -103,6 +112,23 @@ static enum tr_code take_table(void *self, struct tr_table *table, struct tr_err
     return stream == NULL ? err->code : TR_OK;
 }
 
+/* Of a list's expressions those that no table has: misspelt, or of tables that may not be seen. */
+static void report_unmatched(const struct look *look, const struct tr_filter_order *list,
+                             const char *property)
+{
+    for (uint32_t i = 0; i < TR_CHECK_NAMES_MAX; i++) {
+        const char *expression = tr_filter_order_unmatched(list, i);
+        if (expression == NULL) {
+            return;
+        }
+        tr_check_report_warn(
+            &look->check->report, "tables.lists",
+            "%s: \"%.200s\" matches no table that this user can see: correct it, or, if there is "
+            "one, run GRANT SELECT ON it TO %s",
+            property, expression, look->check->start.facts.user);
+    }
+}
+
 static void report_sums(struct look *look)
 {
     struct tr_check_report *report = &look->check->report;
@@ -111,12 +137,13 @@ static void report_sums(struct look *look)
             report, "tables.captured",
             "no table that this user can see matches database.include.list, "
             "table.include.list and their exclude lists: correct them, or run GRANT "
-            "SELECT ON the tables TO the user (%s)",
+            "SELECT ON the tables TO %s",
             look->check->start.facts.user);
         return;
     }
     if (look->keyless_count == 0) {
-        tr_check_report_ok(report, "tables.captured", "%" PRIu32 " tables", look->table_count);
+        tr_check_report_ok(report, "tables.captured", "%" PRIu32 " table%s", look->table_count,
+                           look->table_count == 1 ? "" : "s");
     } else {
         tr_check_report_warn(report, "tables.captured",
                              "%" PRIu32 " tables, %" PRIu32 " of them without a primary or unique "
@@ -150,11 +177,22 @@ void tr_check_tables(struct tr_check *check)
                                           .on_table = take_table,
                                           .on_table_self = &look};
     struct tr_error err;
-    if (start->query.port.run(start->query.port.self, LOCK_WAIT, NULL, NULL, &err) != TR_OK ||
+    if (tr_filter_order_open(&look.lists[0], INCLUDE_LIST,
+                             tr_span_of_text(check->config->table_include_list), &err) != TR_OK ||
+        tr_filter_order_open(&look.lists[1], ROWS_LIST,
+                             tr_span_of_text(check->config->snapshot_include_list),
+                             &err) != TR_OK ||
+        start->query.port.run(start->query.port.self, LOCK_WAIT, NULL, NULL, &err) != TR_OK ||
         tr_schema_query_tables(&query, &err) != TR_OK) {
         tr_check_report_fail(&check->report, "tables.captured", &err);
-        return;
+    } else {
+        check->has_tables = true;
+        report_sums(&look);
+        if (look.table_count > 0) {
+            report_unmatched(&look, look.lists[0], INCLUDE_LIST);
+            report_unmatched(&look, look.lists[1], ROWS_LIST);
+        }
     }
-    check->has_tables = true;
-    report_sums(&look);
+    tr_filter_order_close(look.lists[0]);
+    tr_filter_order_close(look.lists[1]);
 }

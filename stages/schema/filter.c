@@ -4,6 +4,7 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "engine/assert.h"
 #include "stages/schema/table.h"
@@ -14,6 +15,8 @@
 struct expression {
     struct expression *next; /* owns */
     pcre2_code *code;        /* owns */
+    char *text;              /* owns */
+    bool has_matched;        /* a table that was noted */
 };
 
 struct expression_list {
@@ -39,6 +42,9 @@ static enum tr_code list_open(struct expression_list *list, const char *property
 static enum tr_code list_add(struct expression_list *list, struct tr_span expression,
                              struct tr_error *err);
 static void list_close(struct expression_list *list);
+static enum tr_code expression_match(const struct expression_list *list,
+                                     const struct expression *expression, struct tr_span name,
+                                     bool *matches, struct tr_error *err);
 static enum tr_code list_match(const struct expression_list *list, struct tr_span name,
                                uint32_t *index, struct tr_error *err);
 static enum tr_code pass(const struct expression_list *include,
@@ -155,6 +161,31 @@ enum tr_code tr_filter_order_find(const struct tr_filter_order *order, struct tr
     return code != TR_OK ? code : list_match(&order->list, full, index, err);
 }
 
+enum tr_code tr_filter_order_note(struct tr_filter_order *order, struct tr_span database,
+                                  struct tr_span table, struct tr_error *err)
+{
+    char name[FULL_NAME_BYTES_MAX];
+    struct tr_span full;
+    enum tr_code code = full_name(name, database, table, &full, err);
+
+    for (struct expression *at = order->list.first; at != NULL && code == TR_OK; at = at->next) {
+        bool matches = false;
+        code = expression_match(&order->list, at, full, &matches, err);
+        at->has_matched = at->has_matched || matches;
+    }
+    return code;
+}
+
+const char *tr_filter_order_unmatched(const struct tr_filter_order *order, uint32_t number)
+{
+    for (const struct expression *at = order->list.first; at != NULL; at = at->next) {
+        if (!at->has_matched && number-- == 0) {
+            return at->text;
+        }
+    }
+    return NULL;
+}
+
 /* `db.table` in `name`, of FULL_NAME_BYTES_MAX. */
 static enum tr_code full_name(char *name, struct tr_span database, struct tr_span table,
                               struct tr_span *full, struct tr_error *err)
@@ -264,7 +295,8 @@ static enum tr_code list_add(struct expression_list *list, struct tr_span expres
         return TR_OK;
     }
     struct expression *added = calloc(1, sizeof(*added));
-    if (added == NULL) {
+    if (added == NULL || (added->text = calloc(1, expression.bytes + 1)) == NULL) {
+        free(added);
         return TR_FAIL(err, TR_ERR_SYSTEM, TR_STOP, "%s: no memory: add memory", list->property);
     }
     added->code = pcre2_compile(expression.data, expression.bytes,
@@ -275,12 +307,14 @@ static enum tr_code list_add(struct expression_list *list, struct tr_span expres
         PCRE2_UCHAR reason[128] = "";
         (void)pcre2_get_error_message(error_number, reason,
                                       sizeof(reason)); /* cut when too long: fine */
+        free(added->text);
         free(added);
         return TR_FAIL(err, TR_ERR_CONFIG, TR_STOP,
                        "%s: expression \"%.*s\" is wrong at offset %zu: %s", list->property,
                        (int)expression.bytes, (const char *)expression.data, (size_t)error_offset,
                        (const char *)reason);
     }
+    memcpy(added->text, expression.data, expression.bytes);
     if (list->last == NULL) {
         list->first = added;
     } else {
@@ -295,9 +329,29 @@ static void list_close(struct expression_list *list)
     while (list->first != NULL) {
         struct expression *next = list->first->next;
         pcre2_code_free(list->first->code);
+        free(list->first->text);
         free(list->first);
         list->first = next;
     }
+}
+
+static enum tr_code expression_match(const struct expression_list *list,
+                                     const struct expression *expression, struct tr_span name,
+                                     bool *matches, struct tr_error *err)
+{
+    pcre2_match_data *match = pcre2_match_data_create(1, NULL);
+    if (match == NULL) {
+        return TR_FAIL(err, TR_ERR_SYSTEM, TR_STOP, "%s: no memory: add memory", list->property);
+    }
+    const int found = pcre2_match(expression->code, name.data, name.bytes, 0, 0, match, NULL);
+    pcre2_match_data_free(match);
+    if (found < 0 && found != PCRE2_ERROR_NOMATCH) {
+        return TR_FAIL(err, TR_ERR_CONFIG, TR_STOP,
+                       "%s cannot be evaluated on \"%.*s\" (error %d): write a simpler expression",
+                       list->property, (int)name.bytes, (const char *)name.data, found);
+    }
+    *matches = found >= 0;
+    return TR_OK;
 }
 
 /* The first expression that matches: `index` from 0, UINT32_MAX = none. */
@@ -309,20 +363,11 @@ static enum tr_code list_match(const struct expression_list *list, struct tr_spa
     *index = UINT32_MAX;
     for (const struct expression *at = list->first; at != NULL && *index == UINT32_MAX;
          at = at->next) {
-        pcre2_match_data *match = pcre2_match_data_create(1, NULL);
-        if (match == NULL) {
-            return TR_FAIL(err, TR_ERR_SYSTEM, TR_STOP, "%s: no memory: add memory",
-                           list->property);
+        bool matches;
+        if (expression_match(list, at, name, &matches, err) != TR_OK) {
+            return err->code;
         }
-        const int found = pcre2_match(at->code, name.data, name.bytes, 0, 0, match, NULL);
-        pcre2_match_data_free(match);
-        if (found < 0 && found != PCRE2_ERROR_NOMATCH) {
-            return TR_FAIL(
-                err, TR_ERR_CONFIG, TR_STOP,
-                "%s cannot be evaluated on \"%.*s\" (error %d): write a simpler expression",
-                list->property, (int)name.bytes, (const char *)name.data, found);
-        }
-        *index = found >= 0 ? count : UINT32_MAX;
+        *index = matches ? count : UINT32_MAX;
         count++;
     }
     return TR_OK;

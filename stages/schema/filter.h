@@ -73,4 +73,12 @@ TR_NODISCARD enum tr_code tr_filter_order_find(const struct tr_filter_order *ord
                                                struct tr_span database, struct tr_span table,
                                                uint32_t *index, struct tr_error *err);
 
+/* Remembers which of the expressions match a table: all, not the first alone. Errors: as tr_filter_match. */
+TR_NODISCARD enum tr_code tr_filter_order_note(struct tr_filter_order *order,
+                                               struct tr_span database, struct tr_span table,
+                                               struct tr_error *err);
+
+/* The text of the `number`th expression, from 0, that matched no table noted so far; NULL: no more. */
+const char *tr_filter_order_unmatched(const struct tr_filter_order *order, uint32_t number);
+
 #endif

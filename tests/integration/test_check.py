@@ -134,10 +134,6 @@ class Case(unittest.TestCase):
     def mend(self, text, server=None):
         """Runs the statement that a finding names, as an operator would paste it."""
         statement = re.search(r"run ((?:GRANT|SET GLOBAL) .*?)(?:,|;|$)", text).group(1)
-        user = re.search(r"\((\w+)@(.*?)\)|user (\w+)@(\S+) lacks", text)
-        if user:
-            name, host = user.group(1) or user.group(3), user.group(2) or user.group(4)
-            statement = re.sub(r"TO the user.*", f"TO '{name}'@'{host}'", statement)
         (server or self.server).sql(f"SET sql_log_bin=0; {statement}")
 
     def engine(self, **more):
@@ -156,7 +152,7 @@ class Common:
         for more in stores:
             found = self.check(**more)
             self.assertEqual([], found.failures())
-            self.one(found, "source.connection", "ok", "logged in as tailrace@%")
+            self.one(found, "source.connection", "ok", "logged in as 'tailrace'@'%'")
             self.one(found, "source.log_bin", "ok")
             self.one(found, "source.binlog_format", "ok", "ROW")
             self.one(found, "source.row_image", "ok", "FULL")
@@ -164,8 +160,8 @@ class Common:
             self.one(found, "source.gtid_mode", "ok")
             self.one(found, "source.server_id", "ok", "5401")
             self.one(found, "source.clock", "ok")
-            self.one(found, "source.log_grant", "ok", "files")
-            self.one(found, "tables.captured", "ok", "1 tables")
+            self.one(found, "source.log_grant", "ok", " file")
+            self.one(found, "tables.captured", "ok", "1 table")
             self.one(found, "tables.select", "ok")
             self.one(found, "tables.types", "ok")
             self.one(found, "sink.credentials", "ok", "environment")
@@ -253,6 +249,39 @@ class Common:
         texts = [f["text"] for f in found.named(name, level)]
         self.assertTrue(any(all(word in text for word in words) for text in texts), found.all)
 
+    def test_stream_of_schema_changes_is_looked_at_as_well(self):
+        more = {"debezium.source.include.schema.changes": "true"}
+        found = self.check(want=SINK_STREAM, **more)
+        self.one_of(found, "sink.streams", "fail", 'stream "p" does not exist in region', "tailrace streams --create")
+        self.assertEqual(1, len(found.failures()))
+        self.assertEqual(0, command("streams", "--create", "-c", self.path("check.properties"))[0])
+        self.one(self.check(**more), "sink.streams", "ok", "2 exist")
+
+    def test_expression_that_matches_nothing_is_worth_a_look(self):
+        found = self.check(**{"debezium.source.table.include.list": "d\\\\.t, d\\\\.oders,d\\\\.[t]",
+                              "debezium.source.snapshot.include.collection.list": "d.tt"})
+        self.assertEqual(["warn", "warn"], [f["level"] for f in found.named("tables.lists")])
+        self.one_of(found, "tables.lists", "warn", "table.include.list", '"d\\.oders"', "GRANT SELECT ON it TO 'tailrace'@'%'")
+        self.one_of(found, "tables.lists", "warn", "snapshot.include.collection.list", '"d.tt"')
+
+    def test_privilege_on_some_columns_is_not_enough(self):
+        self.server.sql("SET sql_log_bin=0; CREATE TABLE d.wide (id INT PRIMARY KEY, a INT)")
+        make_user(self.server, grants="REPLICATION SLAVE, REPLICATION CLIENT")
+        self.server.sql("SET sql_log_bin=0; GRANT SELECT (id) ON d.wide TO tailrace@'%'")
+        text = self.one(self.check(want=AUTH), "tables.select", "fail", "run GRANT SELECT ON `d`.`wide` TO 'tailrace'@'%'")
+        self.mend(text)
+        self.one(self.check(want=SINK_STREAM), "tables.select", "ok")
+
+    def test_offset_of_another_prefix_is_told(self):
+        history = "debezium.source.schema.history.internal"
+        more = {history: "io.debezium.storage.file.history.FileSchemaHistory", history + ".file.filename": self.path("h.dat")}
+        self.assertEqual(0, self.engine(**more).start().stop())
+        slip = {"debezium.source.topic.prefix": "pp", "tailrace.streams.create": "true"}
+        found = self.check(want=STATE, **more, **slip)
+        self.one(found, "state.offset", "warn", '["kinesis",{"server":"p"}]', '"pp"')
+        self.one_of(found, "state.history", "fail", 'source.server = "p"', "topic.prefix")
+        self.assertEqual([], found.named("snapshot.cut"))
+
     def test_table_without_a_key_and_no_table_at_all_are_worth_a_look(self):
         self.server.sql("SET sql_log_bin=0; CREATE TABLE d.nokey (a INT)")
         found = self.check(**{"tailrace.streams.create": "true"})
@@ -309,8 +338,11 @@ class MariaDb(Common, Case):
         self.assertRegex(out, r"^FAIL  config +.*/nonexistent/file")
 
     def test_database_that_cannot_be_had_leaves_the_rest_checked(self):
-        for more, code, words in (({"debezium.source.database.port": str(free_port())}, LINK, ("127.0.0.1",)),
-                                  ({"debezium.source.database.password": "wrong-word"}, AUTH, ("1045", "database.password"))):
+        for more, code, words in (({"debezium.source.database.port": str(free_port())}, LINK,
+                                   ("127.0.0.1", "check debezium.source.database.hostname and .port")),
+                                  ({"debezium.source.database.hostname": "nobody.invalid"}, LINK, ("name server",)),
+                                  ({"debezium.source.database.password": "wrong-word"}, AUTH,
+                                   ("1045", "database.password", "REQUIRE SSL"))):
             with self.subTest(code=code):
                 found = self.check(want=code, **more)
                 text = self.one(found, "source.connection", "fail", *words)
@@ -342,8 +374,10 @@ class MariaDb(Common, Case):
             with self.subTest(body=body), FakeKinesis(status, body) as fake:
                 found = self.check(want=code, **{"debezium.sink.kinesis.endpoint": fake.url})
                 self.one(found, name, level, word)
-        found = self.check(want=SINK_LINK, **{"debezium.sink.kinesis.endpoint": f"http://127.0.0.1:{free_port()}"})
-        self.one(found, "sink.connection", "fail")
+        for url, words in ((f"http://127.0.0.1:{free_port()}", "that no firewall is between"),
+                           (f"https://127.0.0.1:{self.kinesis.port}", "speaks TLS"), ("http://nobody.invalid", "name server")):
+            found = self.check(want=SINK_LINK, **{"debezium.sink.kinesis.endpoint": url})
+            self.one(found, "sink.connection", "fail", words)
         self.one(found, "state.lock", "ok")
 
     def test_clock_of_kinesis_is_compared(self):
@@ -355,10 +389,12 @@ class MariaDb(Common, Case):
 
     def test_stores_that_cannot_be_written(self):
         for more, words in (
-                ({STORAGE + ".file.filename": self.path("none/offsets.dat")}, ("none/", "must exist")),
+                ({STORAGE + ".file.filename": self.path("check.properties/offsets.dat")}, ("check.properties/", "writable")),
                 ({STORAGE: REDIS_STORE, STORAGE + ".redis.address": f"127.0.0.1:{free_port()}"}, ("given up",))):
             with self.subTest(words=words):
                 self.one(self.check(want=STATE, **more), "state.store", "fail", *words)
+        self.one(self.check(**{STORAGE + ".file.filename": self.path("none/deep/offsets.dat")}), "state.store", "ok")
+        self.assertFalse(os.path.exists(self.path("none")))  # a start makes them
         redis = servers.start_redis(self.path("redis"), free_port(), ["--replicaof", "127.0.0.1", "1"])
         self.addCleanup(redis.stop)
         found = self.check(want=STATE, **{STORAGE: REDIS_STORE, STORAGE + ".redis.address": f"127.0.0.1:{redis.port}"})

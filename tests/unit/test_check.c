@@ -136,7 +136,7 @@ static enum tr_code fake_run(void *self, const char *sql, tr_query_on_row *on_ro
                    (const char *const[]){"odd", "frob(3)", NULL, "", "YES", NULL, "", "utf8mb4_bin",
                                          "BASE TABLE"},
                    9);
-    } else if (strncmp(sql, "SELECT 1 FROM `d`.`t", 20) == 0 && select_error != 0) {
+    } else if (strncmp(sql, "SELECT * FROM `d`.`t", 20) == 0 && select_error != 0) {
         return TR_FAIL(error, TR_ERR_SOURCE_AUTH, TR_STOP, "error %u", select_error);
     }
     return TR_OK;
@@ -162,12 +162,14 @@ static void check_fake_tables(void)
     struct tr_start *start = &check.start;
     config = (struct tr_config){.topic_prefix = "p",
                                 .topic_delimiter = ".",
+                                .table_include_list = "d\\.t.*,d.orders,t",
+                                .snapshot_include_list = "",
                                 .unavailable_value_placeholder = "unavailable"};
     open_report(false);
     start->config = &config;
     start->query.port = (struct tr_query_port){
         .run = fake_run, .columns = fake_columns, .last_server_error = fake_last_error};
-    start->facts = (struct tr_server_facts){.flavor = TR_FLAVOR_MARIADB, .user = "u@h"};
+    start->facts = (struct tr_server_facts){.flavor = TR_FLAVOR_MARIADB, .user = "'u'@'h'"};
     assert_int_equal(tr_filter_open(&start->filter, &filter, &err), TR_OK);
     assert_int_equal(tr_streams_open(&start->streams, 1, &err), TR_OK);
     tr_check_tables(&check);
@@ -189,6 +191,11 @@ static void types_that_cannot_be_delivered_are_named(void **state)
     assert_printed("table d.t01, column odd");
     assert_printed("ok    tables.select            all may be read\n");
     assert_printed("warn  tables.captured          2 tables, 2 of them without");
+    assert_printed(
+        "warn  tables.lists             debezium.source.table.include.list: \"d.orders\" "
+        "matches no table");
+    assert_printed("debezium.source.table.include.list: \"t\" matches no table");
+    assert_null(strstr(printed, "\"d\\.t.*\""));
 }
 
 static void many_findings_of_one_kind_are_summed(void **state)
@@ -199,7 +206,7 @@ static void many_findings_of_one_kind_are_summed(void **state)
     check_fake_tables();
     assert_int_equal(close_report(), TR_ERR_UNSUPPORTED);
     assert_int_equal(check.report.counts[TR_CHECK_FAIL], 2 * TR_CHECK_NAMES_MAX);
-    assert_printed("run GRANT SELECT ON `d`.`t00` TO the user (u@h)\n");
+    assert_printed("run GRANT SELECT ON `d`.`t00` TO 'u'@'h'\n");
     assert_printed("warn  tables.select            and 5 tables more\n");
     assert_printed("warn  tables.types             and 5 tables more\n");
 }
