@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "engine/app/settings.h"
+#include "engine/app/start_choice.h"
 #include "engine/app/start_history.h"
 #include "engine/app/start_parts.h"
 #include "engine/clock.h"
@@ -308,8 +309,7 @@ enum tr_code tr_start_begin(struct tr_start *start, const struct tr_store_conten
                        "debezium.source.snapshot.mode = recovery: it goes on from a stored offset, "
                        "and there is none: set initial or no_data");
     }
-    if (!has_offset || (start->position.point.snapshot && !is_recovery) ||
-        mode == TR_CONFIG_SNAPSHOT_ALWAYS) {
+    if (tr_start_takes_snapshot(mode, has_offset, &start->position.point)) {
         return begin_snapshot(start, err);
     }
     if (tr_start_resume(start, content, err) == TR_OK) {
