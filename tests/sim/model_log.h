@@ -78,6 +78,8 @@ enum tr_model_op {
     TR_MODEL_DELETE,
     TR_MODEL_TRUNCATE,
     TR_MODEL_STATEMENT, /* a schema change */
+    TR_MODEL_READ,      /* of a snapshot, not of the log: a row, */
+    TR_MODEL_READ_STATEMENT,
 };
 
 /* Columns by number; those behind the first ones were added by statements. */
@@ -104,7 +106,7 @@ struct tr_model_change {
     uint8_t op;    /* enum tr_model_op */
     struct tr_model_image before;
     struct tr_model_image after;
-    uint32_t effect; /* STATEMENT: into effects */
+    uint32_t effect; /* STATEMENT: into effects; READ_STATEMENT: into those of the cut */
     uint32_t row;    /* of the log: two changes have the same one when a key was changed; those of a
                         statement count as one */
     uint32_t transaction;
@@ -194,6 +196,15 @@ void tr_model_write_key(struct tr_model_image image, struct tr_buffer *out);
 /* Appends the JSON of a row's state. */
 void tr_model_write_image(const struct tr_model_log *log, uint32_t table,
                           struct tr_model_image image, struct tr_buffer *out);
+/* Appends a row's state as a snapshot's row of texts (stages/source/snapshot_event.h). */
+void tr_model_write_cells(const struct tr_model_log *log, uint32_t table,
+                          struct tr_model_image image, struct tr_buffer *out);
+/* Writes the statement that makes a table as it is now; TR_MODEL_TABLES_MAX: other.w. */
+void tr_model_write_show_create(const struct tr_model_log *log, uint32_t table,
+                                char sql[TR_MODEL_STATEMENT_BYTES]);
+/* Appends the GTIDs of the first `count` groups as the server tells its executed ones; nothing where
+ * it has none. */
+void tr_model_write_executed(const struct tr_model_log *log, uint32_t count, struct tr_buffer *out);
 /* Appends the end of a schema change's record, from databaseName on. */
 void tr_model_write_effect(const struct tr_model_effect *effect, struct tr_buffer *out);
 /* Appends the GTID of a transaction as records print it. */

@@ -22,6 +22,59 @@ void tr_model_write_gtid(const struct tr_model_log *log, uint32_t transaction,
     tr_buffer_append(out, text, (size_t)bytes);
 }
 
+/* MySQL: the ranges of a source. */
+static void write_ranges(const struct tr_model_log *log, uint32_t count, uint32_t source,
+                         struct tr_buffer *out)
+{
+    const uint64_t end = log->number_next[source];
+    bool *has = calloc(end + 1, sizeof(*has));
+    char text[64];
+
+    TR_ASSERT(has != NULL);
+    for (uint32_t i = 0; i < count; i++) {
+        if (log->transactions[i].source == source) {
+            has[log->transactions[i].number] = true;
+        }
+    }
+    int bytes = snprintf(text, sizeof(text), "%s6d6f6465-6c2d-736f-7572-63652d3030%02x",
+                         out->used == 0 ? "" : ",\n", '1' + source);
+    tr_buffer_append(out, text, (size_t)bytes);
+    for (uint64_t first = 1; first < end; first++) {
+        uint64_t last = first;
+        while (has[first] && has[last + 1]) {
+            last++;
+        }
+        if (has[first]) {
+            bytes = first == last
+                        ? snprintf(text, sizeof(text), ":%" PRIu64, first)
+                        : snprintf(text, sizeof(text), ":%" PRIu64 "-%" PRIu64, first, last);
+            tr_buffer_append(out, text, (size_t)bytes);
+        }
+        first = last;
+    }
+    free(has);
+}
+
+void tr_model_write_executed(const struct tr_model_log *log, uint32_t count, struct tr_buffer *out)
+{
+    for (uint32_t source = 0; source < log->options.source_count && !log->options.by_file;
+         source++) {
+        uint32_t last = count;
+        while (last > 0 && log->transactions[last - 1].source != source) {
+            last--;
+        }
+        if (last == 0) {
+            continue; /* none of it yet */
+        }
+        if (log->options.flavor == TR_FLAVOR_MYSQL) {
+            write_ranges(log, count, source, out);
+        } else {
+            tr_buffer_append(out, ",", out->used == 0 ? 0 : 1);
+            tr_model_write_gtid(log, last - 1, out);
+        }
+    }
+}
+
 void tr_model_log_write_start(const struct tr_model_log *log, struct tr_buffer *out)
 {
     const uint32_t count = log->options.starts_empty ? 0 : log->options.source_count;

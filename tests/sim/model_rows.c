@@ -198,6 +198,48 @@ void tr_model_write_image(const struct tr_model_log *log, uint32_t table,
     append_text(out, "}");
 }
 
+/* The protocol's length-encoded text. */
+static void append_cell(struct tr_buffer *out, const void *text, uint32_t bytes)
+{
+    if (bytes < 0xFB) {
+        tr_buffer_append_uint(out, bytes, 1);
+    } else {
+        tr_buffer_append_uint(out, bytes < 65536 ? 0xFC : 0xFD, 1);
+        tr_buffer_append_uint(out, bytes, bytes < 65536 ? 2 : 3);
+    }
+    tr_buffer_append(out, text, bytes);
+}
+
+static void append_number_cell(struct tr_buffer *out, uint64_t number)
+{
+    char digits[24];
+    const int bytes = snprintf(digits, sizeof(digits), "%llu", (unsigned long long)number);
+    append_cell(out, digits, (uint32_t)bytes);
+}
+
+void tr_model_write_cells(const struct tr_model_log *log, uint32_t table,
+                          struct tr_model_image image, struct tr_buffer *out)
+{
+    static struct tr_buffer text; /* kept: one for the process */
+    char id[320];
+    struct tr_random letters = {0};
+    const uint32_t bytes = text_of(log, table, image, &letters);
+    for (uint32_t i = 0; i < image.columns.count; i++) {
+        const uint32_t column = image.columns.list[i];
+        if (column == TR_MODEL_S && bytes == UINT32_MAX) {
+            tr_buffer_append_uint(out, 0xFB, 1);
+        } else if (column == TR_MODEL_S) {
+            text.used = 0;
+            append_letters(&text, letters, bytes);
+            append_cell(out, text.bytes, bytes);
+        } else if (column == TR_MODEL_ID && image.columns.has_long_id) {
+            append_cell(out, id, text_of_id(image.id, id));
+        } else {
+            append_number_cell(out, number_of(image, column));
+        }
+    }
+}
+
 static void put_image(struct tr_model_log *log, uint32_t table, struct tr_model_image image)
 {
     static struct tr_buffer text; /* kept: one for the process */

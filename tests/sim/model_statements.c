@@ -206,6 +206,17 @@ static void write_create(const struct subject *subject, const char *tail,
     TR_ASSERT(at < TR_MODEL_STATEMENT_BYTES);
 }
 
+void tr_model_write_show_create(const struct tr_model_log *log, uint32_t table,
+                                char sql[TR_MODEL_STATEMENT_BYTES])
+{
+    const bool is_other = table == OTHER;
+    struct tr_model_columns columns = is_other ? log->other : log->columns[table];
+    struct subject subject = {.database = is_other ? "other" : "sim", .columns = &columns};
+    (void)snprintf(subject.name, sizeof(subject.name), "%s",
+                   is_other ? "w" : model_log_table_names[table]);
+    write_create(&subject, "", sql);
+}
+
 void model_log_create_table(struct tr_model_log *log, uint32_t table)
 {
     char sql[TR_MODEL_STATEMENT_BYTES];

@@ -8,6 +8,7 @@
 #include "engine/assert.h"
 #include "stages/ship/shipper.h"
 #include "tests/sim/oracle_keys.h"
+#include "tests/sim/oracle_parts.h"
 
 #define KEY_BYTES_MAX 1024 /* 256 characters */
 
@@ -41,15 +42,14 @@ void tr_oracle_deinit(struct tr_oracle *oracle)
     tr_buffer_free(&oracle->text);
 }
 
-static void add_item(struct tr_oracle_key *key, uint32_t change, bool is_tombstone)
+void oracle_add_item(struct tr_oracle_key *key, struct tr_oracle_item item)
 {
     if (key->item_count == key->items_room) {
         key->items_room = key->items_room * 2 + 16;
         key->items = realloc(key->items, key->items_room * sizeof(*key->items));
         TR_ASSERT(key->items != NULL);
     }
-    key->items[key->item_count++] =
-        (struct tr_oracle_item){.change = change, .is_tombstone = is_tombstone};
+    key->items[key->item_count++] = item;
 }
 
 /* Takes over what the source has committed since. */
@@ -66,10 +66,11 @@ static void catch_up(struct tr_oracle *oracle)
         const struct tr_model_change *change = &log->changes[oracle->change_count];
         struct tr_oracle_key *key = oracle_keys_of_change(oracle, change);
         oracle->change_keys[oracle->change_count] = key;
-        add_item(key, oracle->change_count, false);
+        oracle_add_item(key, (struct tr_oracle_item){.change = oracle->change_count});
         if (change->op ==
             TR_MODEL_DELETE) { /* keyless ones, too: Debezium sends it with a null key */
-            add_item(key, oracle->change_count, true);
+            oracle_add_item(
+                key, (struct tr_oracle_item){.change = oracle->change_count, .is_tombstone = true});
         }
     }
 }
@@ -159,8 +160,11 @@ static bool is_record_of(struct tr_oracle *oracle, const struct tr_oracle_item *
                          struct tr_span data)
 {
     static const char letters[] = "cudt";
-    const struct tr_model_change *change = &oracle->log->changes[item->change];
     char op[20];
+    if (item->is_read) {
+        return oracle_is_read_record(oracle, item, data);
+    }
+    const struct tr_model_change *change = &oracle->log->changes[item->change];
     if (item->is_tombstone || data.bytes == 0) {
         return item->is_tombstone && data.bytes == 0;
     }
@@ -220,7 +224,9 @@ void tr_oracle_begin_life(struct tr_oracle *oracle, const struct tr_saved_positi
     oracle->saved_change = changes_before(oracle, oracle->saved_row);
     for (struct tr_oracle_key *key = oracle->newest; key != NULL; key = key->older) {
         key->head = 0;
-        while (key->head < key->item_count && key->items[key->head].change < oracle->saved_change) {
+        while (key->head < key->item_count &&
+               (key->items[key->head].is_read ||
+                key->items[key->head].change < oracle->saved_change)) {
             key->head++;
         }
         key->flight = 0;
@@ -243,6 +249,9 @@ void tr_oracle_saved(struct tr_oracle *oracle, const struct tr_saved_position *p
         return;
     }
     oracle->saved_row = row;
+    if (!oracle_may_save(oracle, position)) {
+        return;
+    }
     const uint32_t end = changes_before(oracle, row);
     for (; oracle->saved_change < end; oracle->saved_change++) {
         const struct tr_model_change *change = &oracle->log->changes[oracle->saved_change];

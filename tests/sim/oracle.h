@@ -22,6 +22,10 @@
  *
  * Saving. A saved position is a place where reading can begin, never passes a record that was not
  * acknowledged, and never moves back.
+ *
+ * Snapshots. With each cut everything begins anew: first of a key comes what the snapshot shows of
+ * it, then the changes behind the cut. Until all of the snapshot was acknowledged only the cut may be
+ * saved, marked as unfinished. In the end the tables can be rebuilt from what was seen.
  */
 #ifndef TR_TESTS_SIM_ORACLE_H
 #define TR_TESTS_SIM_ORACLE_H
@@ -32,8 +36,11 @@
 #include "engine/bytes.h"
 #include "tests/sim/model_log.h"
 
+struct tr_model_cut;
+
 struct tr_oracle_item {
-    uint32_t change;   /* of the log */
+    uint32_t change;   /* of the log, or of the cut */
+    bool is_read;      /* of the cut */
     bool is_tombstone; /* of that change, a delete */
     bool seen;
 };
@@ -69,9 +76,11 @@ struct tr_oracle {
     struct tr_oracle_key *newest;       /* of all keys; owns them */
     struct tr_oracle_key **change_keys; /* owns; the key of each change */
     uint32_t change_keys_room;
-    int64_t saved_row;     /* rows before the saved position */
-    uint32_t saved_change; /* changes before it */
-    struct tr_buffer text; /* scratch */
+    const struct tr_model_cut *cut; /* borrowed; NULL = no snapshot */
+    bool in_snapshot;               /* no position without its mark was saved since the cut */
+    int64_t saved_row;              /* rows before the saved position */
+    uint32_t saved_change;          /* changes before it */
+    struct tr_buffer text;          /* scratch */
     uint64_t record_count;
     uint64_t duplicate_count;
     char failure[900]; /* the first one; empty = none */
@@ -82,6 +91,9 @@ void tr_oracle_deinit(struct tr_oracle *oracle);
 
 /* The engine starts at this position (NULL: at the beginning). */
 void tr_oracle_begin_life(struct tr_oracle *oracle, const struct tr_saved_position *position);
+
+/* The engine starts with a snapshot of this cut. */
+void tr_oracle_begin_snapshot(struct tr_oracle *oracle, const struct tr_model_cut *cut);
 
 /* The position was saved. */
 void tr_oracle_saved(struct tr_oracle *oracle, const struct tr_saved_position *position);
@@ -107,5 +119,9 @@ void tr_oracle_see(struct tr_oracle *oracle, struct tr_oracle_key *key, uint32_t
 /* Whether everything committed in those streams (a bit each) was seen and acknowledged; with `say`,
  * a miss becomes the failure. */
 bool tr_oracle_is_complete(struct tr_oracle *oracle, uint32_t tables, bool say);
+
+/* When all is complete: whether the snapshot's rows and all changes behind its cut make the tables
+ * that there are; else with the failure. */
+bool tr_oracle_is_rebuilt(struct tr_oracle *oracle);
 
 #endif

@@ -7,6 +7,7 @@
 
 #include "engine/assert.h"
 #include "stages/ship/partition.h"
+#include "tests/sim/model_snapshot.h"
 
 #define DIGEST_BYTES 32
 
@@ -77,9 +78,11 @@ struct tr_oracle_key *oracle_keys_of_change(struct tr_oracle *oracle,
 {
     struct tr_buffer *text = &oracle->text;
     text->used = 0;
-    if (change->op == TR_MODEL_STATEMENT) {
+    if (change->op == TR_MODEL_STATEMENT || change->op == TR_MODEL_READ_STATEMENT) {
+        const struct tr_model_effect *effects =
+            change->op == TR_MODEL_STATEMENT ? oracle->log->effects : oracle->cut->effects;
         append_text(text, "{\"databaseName\":\"");
-        append_text(text, oracle->log->effects[change->effect].database);
+        append_text(text, effects[change->effect].database);
         append_text(text, "\"}");
     } else {
         const bool is_gone = change->op == TR_MODEL_DELETE;

@@ -9,6 +9,7 @@
 #include "tests/sim/sim_draw.h"
 #include "tests/sim/sim_engine.h"
 #include "tests/sim/sim_run.h"
+#include "tests/sim/sim_snapshot.h"
 
 #define GROUPS 60
 #define STEPS_MAX 200000
@@ -16,6 +17,7 @@
 struct compare {
     struct tr_model_options model;
     struct tr_model_source source;
+    struct tr_sim_snapshot snapshot;
     struct tr_sim_engine engine;
     struct tr_clock clock;
     int64_t now_ns;
@@ -62,20 +64,28 @@ static bool run(struct compare *compare, uint64_t seed, uint32_t decoder_count,
                                        .wall_unix_ns = compare_time,
                                        .boottime_ns = compare_time};
     tr_model_source_init(&compare->source, &compare->model);
-    tr_model_log_commit(&compare->source.log, GROUPS);
-    const struct tr_sim_engine_options options = {.plan = TR_PLAN_SINGLE,
-                                                  .model = &compare->model,
-                                                  .log = &compare->source.log,
-                                                  .decoder_count = decoder_count,
-                                                  .seed = seed,
-                                                  .envelope_ts_is_source = true,
-                                                  .clock = &compare->clock,
-                                                  .source = &compare->source.port,
-                                                  .sink = take_record,
-                                                  .sink_self = compare};
+    tr_sim_snapshot_init(&compare->snapshot, seed, false, &compare->source);
+    tr_sim_snapshot_end_faults(&compare->snapshot);
+    tr_model_log_commit(&compare->source.log,
+                        compare->snapshot.is_on ? compare->snapshot.groups_before : GROUPS);
+    const struct tr_sim_engine_options options = {
+        .plan = TR_PLAN_SINGLE,
+        .model = &compare->model,
+        .log = &compare->source.log,
+        .decoder_count = decoder_count,
+        .seed = seed,
+        .envelope_ts_is_source = true,
+        .clock = &compare->clock,
+        .source = &compare->source.port,
+        .snapshot = compare->snapshot.is_on ? &compare->snapshot.model : NULL,
+        .sink = take_record,
+        .sink_self = compare};
     uint32_t steps = 0;
     if (tr_sim_engine_open(&compare->engine, &options, &err) == TR_OK) {
         struct tr_pipeline *pipeline = &compare->engine.pipeline;
+        if (compare->snapshot.is_on) {
+            tr_model_log_commit(&compare->source.log, GROUPS); /* while the snapshot is read */
+        }
         while (!tr_collector_is_ended(&pipeline->collector) && steps < STEPS_MAX &&
                tr_fault_seen(&compare->engine.fault) == NULL) {
             (void)tr_pipeline_step(pipeline, compare->now_ns);
@@ -94,6 +104,7 @@ static bool run(struct compare *compare, uint64_t seed, uint32_t decoder_count,
                        err.text[0] == '\0' ? "does not end" : err.text);
     }
     tr_sim_engine_close(&compare->engine);
+    tr_sim_snapshot_deinit(&compare->snapshot);
     tr_model_source_deinit(&compare->source);
     return passed;
 }

@@ -3,9 +3,12 @@
 
 #include <stdio.h>
 
+#include "engine/app/start_choice.h"
 #include "engine/clock.h"
+#include "engine/config.h"
 #include "stages/ddl/recover.h"
 #include "stages/ship/shipper_state.h"
+#include "tests/sim/sim_engine_parts.h"
 
 #define TABLES_BYTES_MAX (32 * 1024 * 1024)
 
@@ -17,13 +20,25 @@ enum tr_code tr_sim_engine_parse(struct tr_sim_engine *engine, struct tr_span st
     return code == TR_OK ? tr_position_parse_json(position, engine->sources, stored, err) : code;
 }
 
-/* Reads the stored position, or takes the beginning of the log. */
+/* Reads the stored position, or takes the beginning of the log, or a snapshot. */
 static enum tr_code find_position(struct tr_sim_engine *engine, struct tr_error *err)
 {
     const struct tr_model_store *store = engine->options.store;
-    if (store != NULL && store->value.used > 0) {
-        return tr_sim_engine_parse(engine, tr_span_of(store->value.bytes, store->value.used),
-                                   &engine->position, err);
+    const bool has_offset = store != NULL && store->value.used > 0;
+    if (has_offset && tr_sim_engine_parse(engine, tr_span_of(store->value.bytes, store->value.used),
+                                          &engine->position, err) != TR_OK) {
+        return err->code;
+    }
+    engine->takes_snapshot =
+        engine->options.snapshot != NULL &&
+        tr_start_takes_snapshot(TR_CONFIG_SNAPSHOT_INITIAL, has_offset, &engine->position.point);
+    if (engine->takes_snapshot) { /* nothing of the stored one counts */
+        tr_gtid_set_close(engine->position.gtids);
+        engine->position = (struct tr_saved_position){0};
+        return tr_gtid_set_open(&engine->position.gtids, engine->options.model->flavor, err);
+    }
+    if (has_offset) {
+        return TR_OK;
     }
     struct tr_buffer start = {0};
     tr_model_log_write_start(engine->options.log, &start);
@@ -67,7 +82,15 @@ static enum tr_code open_parts(struct tr_sim_engine *engine, struct tr_error *er
             return err->code;
         }
     }
-    const struct tr_catalog_options catalog = {.flavor = flavor,
+    return sim_engine_open_catalog(engine, err) == TR_OK ? find_position(engine, err) : err->code;
+}
+
+enum tr_code sim_engine_open_catalog(struct tr_sim_engine *engine, struct tr_error *err)
+{
+    const struct tr_sim_engine_options *options = &engine->options;
+    const struct tr_ddl_options ddl = {.flavor = options->model->flavor,
+                                       .bytes_max = TABLES_BYTES_MAX};
+    const struct tr_catalog_options catalog = {.flavor = options->model->flavor,
                                                .filter = engine->filter,
                                                .streams = engine->streams,
                                                .topic = {.prefix = tr_span_of_text("p")},
@@ -78,8 +101,13 @@ static enum tr_code open_parts(struct tr_sim_engine *engine, struct tr_error *er
                                                .bytes_max = TABLES_BYTES_MAX,
                                                .metadata_is_full =
                                                    !options->model->has_minimal_metadata};
-    const enum tr_code code = tr_catalog_open(&engine->catalog, &catalog, err);
-    return code == TR_OK ? find_position(engine, err) : code;
+    tr_catalog_close(engine->catalog);
+    engine->catalog = NULL;
+    tr_ddl_model_close(engine->model);
+    engine->model = NULL;
+    return tr_catalog_open(&engine->catalog, &catalog, err) == TR_OK
+               ? tr_ddl_model_open(&engine->model, &ddl, err)
+               : err->code;
 }
 
 /* --- the schema history --------------------------------------------------------------------------
@@ -136,20 +164,15 @@ static bool use_table(void *self, struct tr_table *table)
                                 using->err) == TR_OK;
 }
 
-/* The tables as they were at the position, as engine/app/start_tables.c does it. */
-static enum tr_code recover_tables(struct tr_sim_engine *engine, struct tr_error *err)
+enum tr_code sim_engine_recover_tables(struct tr_sim_engine *engine, struct tr_error *err)
 {
     const struct tr_sim_engine_options *options = &engine->options;
     const enum tr_flavor flavor = options->model->flavor;
-    const struct tr_ddl_options ddl = {.flavor = flavor, .bytes_max = TABLES_BYTES_MAX};
     struct loading loading = {.engine = engine};
     struct tr_identity stored = {0};
 
-    if (tr_ddl_model_open(&engine->model, &ddl, err) != TR_OK) {
-        return err->code;
-    }
     const struct tr_buffer *identity = &options->store->identity;
-    if (identity->used > 0 &&
+    if (identity->used > 0 && !engine->takes_snapshot &&
         tr_identity_parse_json(&stored, tr_span_of(identity->bytes, identity->used), err) !=
             TR_OK) {
         return err->code;
@@ -194,7 +217,8 @@ static void fill_options(struct tr_sim_engine *engine, struct tr_pipeline_option
 {
     const struct tr_sim_engine_options *options = &engine->options;
     const bool by_file = options->model->by_file;
-    made->ingest.port = options->source;
+    made->ingest.port = engine->takes_snapshot ? &options->snapshot->port : options->source;
+    made->sequencer.begins_with_snapshot = engine->takes_snapshot;
     made->ingest.non_blocking = true;
     made->ingest.startup_wait_ms = 3600000;
     made->ingest.backoff_ms_min = 1;
@@ -209,8 +233,10 @@ static void fill_options(struct tr_sim_engine *engine, struct tr_pipeline_option
     made->sequencer.row_bytes_max = 16 * 1024 * 1024;
     made->sequencer.replay_bytes_max =
         options->replay_bytes_max == 0 ? UINT64_C(1) << 32 : options->replay_bytes_max;
-    if (options->history != NULL) {
+    if (options->history != NULL || engine->takes_snapshot) {
         made->sequencer.model = engine->model;
+    }
+    if (options->history != NULL) {
         made->sequencer.publisher = &engine->publisher;
         made->sequencer.sends_truncates = options->model->sends_truncates;
         made->historian.store = &options->history->port;
@@ -249,11 +275,12 @@ enum tr_code tr_sim_engine_open(struct tr_sim_engine *engine,
 {
     memset(engine, 0, sizeof(*engine));
     engine->options = *options;
+    engine->identity = (struct tr_identity){.flavor = options->model->flavor, .server_id = 7};
     if (open_parts(engine, err) != TR_OK ||
-        (options->history != NULL && recover_tables(engine, err) != TR_OK)) {
+        (options->history != NULL && sim_engine_recover_tables(engine, err) != TR_OK) ||
+        (engine->takes_snapshot && sim_engine_begin_snapshot(engine, err) != TR_OK)) {
         return err->code;
     }
-    engine->identity = (struct tr_identity){.flavor = options->model->flavor, .server_id = 7};
     struct tr_pipeline_options made = {.plan = options->plan,
                                        .decoder_count = options->decoder_count,
                                        .shipper_count = options->shipper_count,

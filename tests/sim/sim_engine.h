@@ -14,6 +14,7 @@
 #include "stages/schema/filter.h"
 #include "tests/sim/model_history.h"
 #include "tests/sim/model_log.h"
+#include "tests/sim/model_snapshot.h"
 #include "tests/sim/model_store.h"
 
 struct tr_sim_engine_options {
@@ -36,6 +37,10 @@ struct tr_sim_engine_options {
     bool envelope_ts_is_source;
     const struct tr_clock *clock;
     struct tr_source_port *source;
+    struct tr_model_snapshot
+        *snapshot;              /* NULL: it begins with the log, else as snapshot.mode=initial */
+    void (*on_cut)(void *self); /* of a snapshot: before its position is saved; or NULL */
+    void *on_cut_self;
     struct tr_model_store *store;     /* NULL with a sink */
     struct tr_model_history *history; /* NULL: there is none */
     tr_open_transport *open_transport;
@@ -59,6 +64,7 @@ struct tr_sim_engine {
     struct tr_metrics *metrics;
     struct tr_fault fault;
     struct tr_saved_position position; /* where it begins */
+    bool takes_snapshot;
     struct tr_encode_options encode;
     struct tr_identity identity;
     struct tr_pipeline pipeline;

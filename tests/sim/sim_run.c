@@ -13,6 +13,7 @@
 #include "tests/sim/oracle.h"
 #include "tests/sim/sim_draw.h"
 #include "tests/sim/sim_engine.h"
+#include "tests/sim/sim_snapshot.h"
 
 #define STEPS_MAX 400000 /* a phase that takes longer does not make progress */
 #define QUIET_STEPS 2000 /* after a restart: long enough for anything to be sent again */
@@ -37,6 +38,7 @@ struct sim {
     struct tr_model_history history;
     uint32_t safe_effects;     /* of the log's: their documents were found in the history, */
     size_t safe_history_bytes; /* up to here */
+    struct tr_sim_snapshot snapshot;
     struct tr_oracle oracle;
     struct tr_sim_engine engine;
     uint32_t kill_count;
@@ -77,13 +79,27 @@ static void fail(struct sim *sim, const char *what, const char *detail)
 /* --- lives --------------------------------------------------------------------------------------
  */
 
+/* The engine has made a cut. */
+static void on_cut(void *self)
+{
+    struct sim *sim = self;
+    tr_oracle_begin_snapshot(&sim->oracle, &sim->snapshot.model.cut);
+    tr_sim_snapshot_begin(&sim->snapshot, sim->history.text.used);
+    sim->safe_effects = sim->snapshot.model.cut.effects_before;
+    sim->safe_history_bytes = sim->history.text.used;
+}
+
 static bool open_engine(struct sim *sim)
 {
     struct tr_error err = {0};
     sim->make.seed = tr_random_next(&sim->random);
+    tr_sim_snapshot_begin_life(&sim->snapshot);
     if (tr_sim_engine_open(&sim->engine, &sim->make, &err) != TR_OK) {
         fail(sim, "start", err.text);
         return false;
+    }
+    if (sim->engine.takes_snapshot) {
+        return true; /* on_cut() */
     }
     tr_oracle_begin_life(&sim->oracle, sim->store.value.used > 0 ? &sim->engine.position : NULL);
     return true;
@@ -134,6 +150,10 @@ static void on_save(void *self)
         if (sim->model.has_history && sim->oracle.failure[0] == '\0') {
             check_history(sim, &position);
         }
+        const char *missing = tr_sim_snapshot_on_save(&sim->snapshot, &sim->oracle, &sim->history);
+        if (missing != NULL) {
+            fail(sim, "a snapshot was saved as finished, but is not in the history", missing);
+        }
     }
     tr_gtid_set_close(position.gtids);
 }
@@ -150,20 +170,64 @@ static bool kill_and_restart(struct sim *sim)
     return open_engine(sim);
 }
 
-static bool step(struct sim *sim)
+/* A step of the engine alone. */
+static bool step_engine(struct sim *sim)
 {
     sim->step_count++;
     const uint32_t work = tr_pipeline_step(&sim->engine.pipeline, sim->now_ns);
     /* Little time passes while there is work, more while everybody waits for something. */
     sim->now_ns += 1000 + (int64_t)tr_random_below(&sim->random, work == 0 ? 2000 : 50) * 1000;
     const struct tr_error *fault = tr_fault_seen(&sim->engine.fault);
-    if (fault != NULL) {
+    if (fault != NULL && !tr_sim_snapshot_is_expected(&sim->snapshot, fault)) {
         fail(sim, "fault", fault->text);
     }
     if (sim->oracle.failure[0] != '\0') {
         fail(sim, "oracle", sim->oracle.failure);
     }
     return sim->failure[0] == '\0';
+}
+
+/* Reads no more, delivers and saves all that was read. */
+static bool stop_engine(struct sim *sim)
+{
+    const uint64_t limit = sim->step_count + STEPS_MAX;
+    tr_pipeline_begin_stop(&sim->engine.pipeline);
+    while (!tr_pipeline_is_drained(&sim->engine.pipeline) && sim->step_count < limit) {
+        if (!step_engine(sim)) {
+            return false;
+        }
+    }
+    tr_coordinator_begin_stop(&sim->engine.pipeline.coordinator);
+    while (!tr_coordinator_is_stopped(&sim->engine.pipeline.coordinator) &&
+           sim->step_count < limit) {
+        if (!step_engine(sim)) {
+            return false;
+        }
+    }
+    if (sim->step_count >= limit) {
+        fail(sim, "orderly stop", "does not end");
+        return false;
+    }
+    return true;
+}
+
+/* A step, and what the seed has in mind for the snapshot: an end of this life in one of its phases.
+ */
+static bool step(struct sim *sim)
+{
+    if (!step_engine(sim)) {
+        return false;
+    }
+    switch (
+        tr_sim_snapshot_judge(&sim->snapshot, &sim->oracle, tr_fault_seen(&sim->engine.fault))) {
+    case TR_SIM_LIFE_STOPS:
+        return stop_engine(sim) && kill_and_restart(sim);
+    case TR_SIM_LIFE_IS_KILLED:
+        return kill_and_restart(sim);
+    case TR_SIM_LIFE_GOES_ON:
+        break;
+    }
+    return true;
 }
 
 /* --- what a seed decides ------------------------------------------------------------------------
@@ -264,7 +328,7 @@ static bool drain(struct sim *sim, uint32_t tables, int64_t patience_ns, const c
     const uint64_t limit = sim->step_count + STEPS_MAX;
     uint64_t record_count = sim->oracle.record_count;
     int64_t progress_ns = sim->now_ns;
-    while (!tr_oracle_is_complete(&sim->oracle, tables, false)) {
+    while (!tr_oracle_is_complete(&sim->oracle, tables, false) || sim->oracle.in_snapshot) {
         if (!step(sim) ||
             (sim->step_count == sim->options.kill_at_step && !kill_and_restart(sim))) {
             return false;
@@ -278,8 +342,8 @@ static bool drain(struct sim *sim, uint32_t tables, int64_t patience_ns, const c
             return true; /* memory is bounded: more than that is not promised */
         }
         if (sim->step_count >= limit || is_stuck) {
-            (void)tr_oracle_is_complete(&sim->oracle, tables, true);
-            fail(sim, what, sim->oracle.failure);
+            const bool is_complete = tr_oracle_is_complete(&sim->oracle, tables, true);
+            fail(sim, what, is_complete ? "the snapshot's end is not saved" : sim->oracle.failure);
             return false;
         }
     }
@@ -333,22 +397,7 @@ static bool run_dead_stream(struct sim *sim)
 static bool stop(struct sim *sim)
 {
     char leak[200];
-    const uint64_t limit = sim->step_count + STEPS_MAX;
-    tr_pipeline_begin_stop(&sim->engine.pipeline);
-    while (!tr_pipeline_is_drained(&sim->engine.pipeline) && sim->step_count < limit) {
-        if (!step(sim)) {
-            return false;
-        }
-    }
-    tr_coordinator_begin_stop(&sim->engine.pipeline.coordinator);
-    while (!tr_coordinator_is_stopped(&sim->engine.pipeline.coordinator) &&
-           sim->step_count < limit) {
-        if (!step(sim)) {
-            return false;
-        }
-    }
-    if (sim->step_count >= limit) {
-        fail(sim, "orderly stop", "does not end");
+    if (!stop_engine(sim)) {
         return false;
     }
     for (int i = 0;
@@ -379,6 +428,10 @@ static bool restart(struct sim *sim)
             return false;
         }
     }
+    if (sim->engine.takes_snapshot) {
+        fail(sim, "restart after an orderly stop", "the snapshot is taken again");
+        return false;
+    }
     if (sim->kinesis.request_count != request_count) {
         (void)snprintf(text, sizeof(text), "%" PRIu64 " requests were sent",
                        sim->kinesis.request_count - request_count);
@@ -397,9 +450,17 @@ static bool run_phases(struct sim *sim)
     sim->kinesis.faults_on = false;
     sim->store.faults_on = false;
     sim->history.faults_on = false;
+    tr_sim_snapshot_end_faults(&sim->snapshot);
     const bool arrived = drain_all(sim);
     sim->busy_step_count = sim->step_count;
-    return arrived && run_dead_stream(sim) && stop(sim) && restart(sim);
+    if (!arrived || !run_dead_stream(sim) || !stop(sim)) {
+        return false;
+    }
+    if (!tr_oracle_is_rebuilt(&sim->oracle)) {
+        fail(sim, "oracle", sim->oracle.failure);
+        return false;
+    }
+    return restart(sim);
 }
 
 static void describe(const struct sim *sim, struct tr_sim_result *result)
@@ -422,6 +483,7 @@ static void describe(const struct sim *sim, struct tr_sim_result *result)
                                           : ", history",
         sim->model.publishes ? " and stream" : "", log->statement_count,
         sim->history.document_count);
+    tr_sim_snapshot_describe(&sim->snapshot, result->text, sizeof(result->text));
 }
 
 void tr_sim_run(const struct tr_sim_options *options, struct tr_sim_result *result)
@@ -435,6 +497,7 @@ void tr_sim_run(const struct tr_sim_options *options, struct tr_sim_result *resu
     sim.now_ns = TR_NS_PER_S;
     draw(&sim);
     tr_model_source_init(&sim.source, &sim.model);
+    tr_sim_snapshot_init(&sim.snapshot, options->seed, options->is_short, &sim.source);
     tr_oracle_init(&sim.oracle, &sim.source.log);
     tr_model_kinesis_init(&sim.kinesis, &sim.oracle, &sim.sink);
     tr_model_store_init(&sim.store, options->seed, tr_random_below(&sim.random, 300));
@@ -444,7 +507,11 @@ void tr_sim_run(const struct tr_sim_options *options, struct tr_sim_result *resu
     sim.make.source = &sim.source.port;
     sim.make.store = &sim.store;
     sim.make.log = &sim.source.log;
-    tr_model_log_commit(&sim.source.log, 3);
+    sim.make.snapshot = sim.snapshot.is_on ? &sim.snapshot.model : NULL;
+    sim.make.on_cut = on_cut;
+    sim.make.on_cut_self = &sim;
+    tr_model_log_commit(&sim.source.log, 3 + sim.snapshot.groups_before);
+    sim.transaction_goal += sim.snapshot.groups_before;
     result->passed = run_phases(&sim);
     result->step_count = sim.busy_step_count;
     describe(&sim, result);
@@ -453,5 +520,6 @@ void tr_sim_run(const struct tr_sim_options *options, struct tr_sim_result *resu
     tr_model_store_deinit(&sim.store);
     tr_model_kinesis_deinit(&sim.kinesis);
     tr_oracle_deinit(&sim.oracle);
+    tr_sim_snapshot_deinit(&sim.snapshot);
     tr_model_source_deinit(&sim.source);
 }

@@ -31,7 +31,7 @@ struct tr_sim_result {
 void tr_sim_run(const struct tr_sim_options *options, struct tr_sim_result *result);
 
 /*
- * The same log without faults through 1, 2 and 4 decoders into a sink: each stream's bytes must be
+ * The same snapshot and log without faults through 1, 2 and 4 decoders into a sink: each stream's bytes must be
  * the same, and be what was committed.
  */
 void tr_sim_compare_decoders(uint64_t seed, struct tr_sim_result *result);
