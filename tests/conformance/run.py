@@ -47,13 +47,6 @@ def start_server(kind, workdir, name, options):
     return servers.STARTERS[kind](directory, free_port(), ["--log-bin=binlog", f"--server-id={server_id}", *options])
 
 
-def lacks(kind):
-    """Why there is no server of this kind here; empty when there is."""
-    if kind == "mysql" and not servers.mysql_is_here():
-        return f"no MySQL in {servers.MYSQL_ROOT}, or not root"
-    return servers.mariadb_sid_lacks() if kind == "mariadb-sid" else ""
-
-
 def check_case(case, server, workdir):
     """The outcome of one case: whether all is as it should be, and what is to be said."""
     count, reason = known_differences().get(case.name, (0, ""))
@@ -86,9 +79,9 @@ class Suite:
             self.start_group(kind, options, group)
 
     def start_group(self, kind, options, group):
-        if lacks(kind):
+        if servers.lacks(kind):
             for case in group:
-                self.finish(case.name, Outcome(None, lacks(kind)))
+                self.finish(case.name, Outcome(None, servers.lacks(kind)))
             return
         work = queue.SimpleQueue()
         for case in group:

@@ -3,13 +3,14 @@
  * What the tables of character sets say, for test_charsets.py:
  *   charset_probe codes NAME                    every sequence that the server reads as one
  *                                               character: its bytes and its code, in hex
- *   charset_probe collation mysql|mariadb ID    the character set of a collation
+ *   charset_probe collation mysql|mariadb ID    the character set of a collation, and its name
  */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "stages/ddl/collation.h"
 #include "stages/schema/charset.h"
 #include "stages/schema/charset_text.h"
 
@@ -64,8 +65,11 @@ int main(int argc, char **argv)
         const enum tr_flavor flavor =
             strcmp(argv[2], "mariadb") == 0 ? TR_FLAVOR_MARIADB : TR_FLAVOR_MYSQL;
         for (int i = 3; i < argc; i++) {
-            const uint64_t id = strtoull(argv[i], NULL, 10);
-            (void)printf("%s\n", tr_charset_of_collation(flavor, id)->name);
+            const uint32_t id = (uint32_t)strtoul(argv[i], NULL, 10);
+            char text[TR_COLLATION_BYTES_MAX];
+            const struct tr_span name = tr_collation_name(flavor, id, text);
+            (void)printf("%s %.*s\n", tr_charset_of_collation(flavor, id)->name, (int)name.bytes,
+                         (const char *)name.data);
         }
         return 0;
     }

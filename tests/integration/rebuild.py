@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rebuilds a live server's tables from what Tailrace delivered of them, and compares.
 
-    rebuild.py SEED mariadb|mysql [--keep]
+    rebuild.py SEED mariadb|mariadb-sid|mysql [--keep]
 
 A seed makes tables of random types, charsets and keys on a server with its default settings; several connections then change rows and
 tables at once (rebuild_workload.py). Tailrace takes its initial snapshot in the middle of that, is stopped and killed again and again
@@ -38,15 +38,14 @@ def start_server(kind, workdir, name):
     """With its defaults, but for the row format, which MariaDB has to be asked for."""
     directory = os.path.join(workdir, f"{os.path.basename(workdir)}-{name}")
     options = ["--max-binlog-size=4M", "--secure-file-priv="]
-    return (servers.start_mariadb if kind == "mariadb" else servers.start_mysql)(directory, free_port(), options)
+    return servers.STARTERS[kind](directory, free_port(), options)
 
 
 def write_ids(server):
     """The file that LOAD DATA reads, and its name as the server sees it."""
-    path = os.path.join(server.datadir, "ids.txt")
-    with open(path, "w", encoding="ascii") as f:
+    with open(os.path.join(server.datadir, "ids.txt"), "w", encoding="ascii") as f:
         f.write("".join(f"{number}\n" for number in range(3, 300, 17)))
-    return path if server.kind == "mariadb" else os.path.join("/tmp", os.path.basename(server.datadir), "ids.txt")
+    return server.path("ids.txt")
 
 
 class Load:
@@ -55,7 +54,7 @@ class Load:
     def __init__(self, seed, server):
         ids = write_ids(server)
         self.clients = [Client(server, tolerant=True) for _ in range(WRITERS)]
-        self.writers = [Writer(seed, number, client, server.kind, ids) for number, client in enumerate(self.clients)]
+        self.writers = [Writer(seed, number, client, server.starter, ids) for number, client in enumerate(self.clients)]
         self.failures = []
         self.may_alter = False
         for writer in self.writers:
@@ -117,7 +116,7 @@ def run_seed(seed, server, workdir):
     rnd = random.Random(f"{seed}/engine")
     directory = os.path.join(workdir, f"seed{seed}")
     os.makedirs(directory)
-    server.sql(f"DROP DATABASE IF EXISTS {DATABASE}; CREATE DATABASE {DATABASE} CHARACTER SET {rnd.choice(CHARSETS_OF[server.kind])}")
+    server.sql(f"DROP DATABASE IF EXISTS {DATABASE}; CREATE DATABASE {DATABASE} CHARACTER SET {rnd.choice(CHARSETS_OF[server.starter])}")
     make_user(server, grants="SELECT, RELOAD, SHOW DATABASES, REPLICATION SLAVE, REPLICATION CLIENT, LOCK TABLES")
     load = Load(seed, server)
     with Standin(directory) as kinesis:
@@ -136,11 +135,12 @@ def run_seed(seed, server, workdir):
             wait_delivered(server, engine, kinesis)
             if engine.stop() != 0:
                 raise Trouble(f"the engine ended with {engine.process.returncode}")
-            replay = rebuild_replay.Replay(rebuild_replay.read_changes(kinesis))
+            replay = rebuild_replay.Replay(rebuild_replay.read_changes(kinesis), server.starter == "mariadb-sid")
         except Trouble as trouble:
             raise Trouble(f"{trouble}\n{chr(10).join(engine.error_lines())}") from None
         finally:
             engine.kill()
+            load.may_alter = True  # what the writers wait for
             load.finish()
     problems = rebuild_replay.compare(replay, server, DATABASE)
     if problems:
@@ -155,7 +155,7 @@ def command_of(seed, kind):
 
 
 def main(arguments):
-    if len(arguments) < 2 or arguments[1] not in ("mariadb", "mysql"):
+    if len(arguments) < 2 or arguments[1] not in CHARSETS_OF:
         print(__doc__, file=sys.stderr)
         return 2
     workdir = make_workdir("rebuild")

@@ -53,8 +53,10 @@ class Change:
         for name in ("ts_ms", "ts_us", "ts_ns"):
             document.pop(name, None)
 
-    def order(self):
-        """Of one place: rows by number, a key's change before its creation; schema changes as they came."""
+    def order(self, shares_places):
+        """Of one place: rows by number, a key's change before its creation; schema changes as they came, and rows that share it."""
+        if shares_places:
+            return (*self.place, 0, 0, self.number)
         return (*self.place, self.row, 0 if self.op == "d" else 1, self.number if self.is_schema else 0)
 
     def identity(self):
@@ -73,40 +75,46 @@ def read_changes(kinesis):
     return changes
 
 
-def check_order(changes):
-    """Per key each place is first seen in the order of the log, and a repetition says what it said the first time."""
-    newest, seen = {}, {}
+def check_order(changes, shares_places):
+    """Per key each place is first seen in the order of the log, and a repetition says what it said the first time.
+
+    Where the rows of a transaction share one place, they are not told from their repetitions, which stay.
+    """
+    newest, seen, repeated = {}, {}, []
     for change in changes:
         key = (change.stream, change.key, change.is_snapshot)
         known = seen.get(change.identity())
         if known is None:
             seen[change.identity()] = change
-            place = (change.place, change.row)
+            place = (change.place, 0 if shares_places else change.row)
             if not change.is_snapshot and not change.is_schema and change.key != KEYLESS:
                 if place < newest.get(key, place):
                     raise Trouble(f"{change.stream} {change.key}: {place} came first after {newest[key]}")
                 newest[key] = place
+        elif shares_places and not change.is_snapshot and not change.is_schema:
+            repeated.append(change)
         elif not change.is_snapshot and known.document != change.document:
             raise Trouble(f"{change.stream} {change.key} at {change.place}: repeated as {change.document}, was {known.document}")
-    return list(seen.values())
+    return list(seen.values()) + repeated
 
 
 class Replay:
     """What the records make of each table: rows by key; of a table without a key the images, counted; and its columns.
 
     An image of a table without a key can be laid beside the server's rows only while no ALTER has changed the table; the
-    number of its rows can always.
+    number of its rows can always. Neither can where its rows are not told from their repetitions (`shares_places`).
     """
 
-    def __init__(self, changes):
-        changes = check_order(changes)
+    def __init__(self, changes, shares_places=False):
+        self.shares_places = shares_places
+        changes = check_order(changes, shares_places)
         cut = max((change.place for change in changes if change.is_snapshot), default=None)
         # A start that finds no finished snapshot stored takes another one: it stands for all that lies before.
         kept = [change for change in changes if cut is None or (change.place == cut if change.is_snapshot else change.place >= cut)]
         self.tables, self.bags, self.columns, self.altered = {}, {}, {}, {}
         self.row_changes = sum(change.op in ("c", "u", "d") for change in kept)
         self.schema_changes = sum(change.is_schema and not change.is_snapshot for change in kept)
-        for change in sorted(kept, key=lambda c: (not c.is_snapshot, not (c.is_snapshot and c.is_schema), c.order())):
+        for change in sorted(kept, key=lambda c: (not c.is_snapshot, not (c.is_snapshot and c.is_schema), c.order(shares_places))):
             if change.is_schema:
                 self.change_schema(change.document)
             else:
@@ -139,6 +147,8 @@ class Replay:
         if change.op == "t":
             self.tables.pop(change.table, None)
             self.bags.pop(change.table, None)
+        elif change.key == KEYLESS and self.shares_places:
+            pass
         elif change.key == KEYLESS:
             bag = self.bags.setdefault(change.table, collections.Counter())
             for image, count in ((before, -1), (after, 1)):
@@ -182,7 +192,7 @@ def compare(replay, server, database):
             f"table_schema = '{database}' AND table_name = '{name}' ORDER BY index_name, seq_in_index")]
         if keys:
             problems += compare_table(name, columns, keys, source, replay)
-        else:
+        elif not replay.shares_places:
             problems += compare_bag(name, columns, source, replay)
     for name, rows in [*replay.tables.items(), *replay.bags.items()]:
         if name not in names and (sum(rows.values()) if isinstance(rows, collections.Counter) else len(rows)) > 0:

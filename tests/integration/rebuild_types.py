@@ -25,6 +25,7 @@ CHARSETS = {
     "koi8r": "aБжЯ ", "eucjpms": "aあ漢 ", "ujis": "aあ漢 ", "gb2312": "a汉字 ", "cp932": "aあ漢 ", "utf16le": "aé漢 ",
 }
 CHARSETS_OF = {"mysql": sorted(set(CHARSETS) | {"gb18030"}), "mariadb": sorted(set(CHARSETS) - {"cp932"})}
+CHARSETS_OF["mariadb-sid"] = CHARSETS_OF["mariadb"]
 CHARSETS["gb18030"] = "a汉字漢 "
 
 
@@ -234,8 +235,12 @@ class DateTime(Temporal):
 
 
 class Timestamp(Temporal):
+    def __init__(self, name, latest=2037):
+        super().__init__(name)
+        self.latest = latest
+
     def literal(self, random):
-        return (f"'{random.choice([1971, 1999, 2024, 2037])}-{random.randrange(1, 13):02}-{random.randrange(1, 29):02}"
+        return (f"'{random.choice([1971, 1999, 2024, self.latest])}-{random.randrange(1, 13):02}-{random.randrange(1, 29):02}"
                 f" {random.randrange(3, 24):02}:{random.randrange(60):02}:{random.randrange(59):02}{self.fraction(random)}'")
 
     def expected(self, text):
@@ -320,11 +325,15 @@ class Spatial(Kind):
 class Vector(Kind):
     key_able = False
 
+    def __init__(self, name, function="TO_VECTOR"):
+        super().__init__(name)
+        self.function = function
+
     def declare(self, random):
         return "VECTOR(3)"
 
     def literal(self, random):
-        return f"TO_VECTOR('[{random.randrange(100)}, -2.5, 1e10]')"
+        return f"{self.function}('[{random.randrange(100)}, -2.5, 1e10]')"
 
     def select(self, column):
         return f"HEX({column})"
@@ -360,6 +369,7 @@ COMMON = [
 ] + [lambda kind, name=name: Spatial(name) for name in ("GEOMETRY", *Spatial.SHAPES)]
 OWN = {"mysql": [lambda kind: Vector("VECTOR")],
        "mariadb": [lambda kind: Uuid("UUID"), lambda kind: Uuid("INET6"), lambda kind: Uuid("INET4")]}
+OWN["mariadb-sid"] = OWN["mariadb"] + [lambda kind: Vector("VECTOR", "VEC_FromText"), lambda kind: Timestamp("TIMESTAMP", latest=2105)]
 
 
 def draw_kind(random, server_kind):

@@ -44,6 +44,13 @@ def mysql_is_here():
     return os.path.exists(MYSQL_ROOT + "/usr/sbin/mysqld") and os.geteuid() == 0
 
 
+def lacks(kind):
+    """Why a server of STARTERS cannot be started here; empty when it can be."""
+    if kind == "mysql" and not mysql_is_here():
+        return f"no MySQL in {MYSQL_ROOT}, or not root"
+    return mariadb_sid_lacks() if kind == "mariadb-sid" else ""
+
+
 @functools.cache
 def mariadb_sid_lacks():
     """Why there is no MariaDB of MARIADB_VERSION in its root; empty when there is."""
@@ -97,6 +104,11 @@ class Server:
 
     def __exit__(self, *_):
         self.stop()
+
+    @property
+    def starter(self):
+        """Its name in STARTERS."""
+        return "mariadb-sid" if self.kind == "mariadb" and self.root else self.kind
 
     @property
     def log(self):

@@ -32,8 +32,8 @@ class Charsets(unittest.TestCase):
         cls.addClassCleanup(shutil.rmtree, cls.folder, True)
 
     def start(self, kind):
-        if kind == "mysql" and not servers.mysql_is_here():
-            self.skipTest(f"no MySQL in {servers.MYSQL_ROOT}")
+        if servers.lacks(kind):
+            self.skipTest(servers.lacks(kind))
         folder = os.path.join(self.folder, os.path.basename(self.folder) + kind)
         server = servers.STARTERS[kind](folder, servers.free_port())
         self.addCleanup(servers.remove, folder)
@@ -66,18 +66,21 @@ class Charsets(unittest.TestCase):
 
     def collations(self, kind):
         server = self.start(kind)
-        table = "collation_character_set_applicability" if kind == "mariadb" else "collations"
-        name = "full_collation_name" if kind == "mariadb" else "collation_name"
-        rows = server.rows(f"SELECT id, character_set_name FROM information_schema.{table} WHERE id IS NOT NULL ORDER BY {name}")
-        answers = probe("collation", kind, *[number for number, _ in rows]).splitlines()
-        self.assertEqual([(number, name) for (number, _), name in zip(rows, answers)], [(n, c) for n, c in rows])
+        table = "collation_character_set_applicability" if server.kind == "mariadb" else "collations"
+        name = "full_collation_name" if server.kind == "mariadb" else "collation_name"
+        rows = server.rows(f"SELECT id, character_set_name, {name} FROM information_schema.{table} WHERE id IS NOT NULL ORDER BY {name}")
+        answers = [line.split(" ") for line in probe("collation", server.kind, *[row[0] for row in rows]).splitlines()]
+        self.assertEqual([[row[0], *answer] for row, answer in zip(rows, answers)], rows)
         self.assertGreater(len(rows), 200)
 
-    def test_mysql_collations_have_the_character_set_we_say(self):
+    def test_mysql_collations_have_the_character_set_and_name_we_say(self):
         self.collations("mysql")
 
-    def test_mariadb_collations_have_the_character_set_we_say(self):
+    def test_mariadb_collations_have_the_character_set_and_name_we_say(self):
         self.collations("mariadb")
+
+    def test_newer_mariadb_collations_have_the_character_set_and_name_we_say(self):
+        self.collations("mariadb-sid")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Ten seeds of rebuild.py, five on each server, both servers at once. A seed that fails prints the command that replays it."""
+"""Ten seeds of rebuild.py, five on each server, and one on the newer MariaDB; the servers side by side. A seed that fails prints the command that replays it."""
 import concurrent.futures
 import os
 import sys
@@ -12,7 +12,7 @@ import rebuild  # noqa: E402
 import servers  # noqa: E402
 from engine import make_workdir, remove_workdir  # noqa: E402
 
-SEEDS = {"mariadb": range(1, 6), "mysql": range(6, 11)}
+SEEDS = {"mariadb": range(1, 6), "mysql": range(6, 11), "mariadb-sid": range(11, 12)}
 outcomes = {}
 
 
@@ -32,7 +32,7 @@ def run_server(kind):
 def setUpModule():
     pool = concurrent.futures.ThreadPoolExecutor()
     for kind in SEEDS:
-        if kind == "mariadb" or servers.mysql_is_here():
+        if not servers.lacks(kind):
             outcomes.update({(kind, seed): concurrent.futures.Future() for seed in SEEDS[kind]})
             pool.submit(run_server, kind)
     unittest.addModuleCleanup(pool.shutdown)
@@ -41,7 +41,7 @@ def setUpModule():
 class Seeds(unittest.TestCase):
     def check(self, kind, seed):
         if (kind, seed) not in outcomes:
-            self.skipTest(f"no MySQL in {servers.MYSQL_ROOT}, or not root")
+            self.skipTest(servers.lacks(kind))
         try:
             outcomes[kind, seed].result()
         except Exception as error:
@@ -50,7 +50,7 @@ class Seeds(unittest.TestCase):
 
 for server_kind, seeds in SEEDS.items():
     for number in seeds:
-        setattr(Seeds, f"test_{server_kind}_{number:02}", lambda self, k=server_kind, n=number: self.check(k, n))
+        setattr(Seeds, f"test_{server_kind.replace('-', '_')}_{number:02}", lambda self, k=server_kind, n=number: self.check(k, n))
 
 if __name__ == "__main__":
     unittest.main()
