@@ -24,7 +24,7 @@ NAMED_PARTS = ["mutants"]  # only by name, or with --nightly: they take long
 LONG_FILES = ["rebuild", "conformance", "snapshot_engine", "ddl_oracle", "history_engine", "snapshot", "engine_mysql",
               "engine_mariadb", "bad_input"]  # begun first, so that none of them is left for the end
 INTEGRATION_JOBS_MAX = 3  # their servers and engines wait for each other's answers in time
-KILL_SEEDS = (2, 3, 4, 5, 7, 10, 11)  # their logs have 50 to 3,000 steps; 2, 7, 10 and 11 keep a schema history
+KILL_SEEDS = (2, 3, 4, 5, 7, 10, 11, 13, 20, 35)  # their logs have 50 to 3,000 steps; 2, 7, 10, 11, 20 and 35 keep a schema history; 10, 13, 20 and 35 begin with a snapshot
 MARKS_SEEDS_MIN = 500  # fewer do not hit every mark
 JOBS = str(len(os.sched_getaffinity(0)))
 
