@@ -264,8 +264,12 @@ void tr_config_check_known(struct tr_config *config, const struct tr_config_entr
         return;
     }
     if (entry->status == TR_CONFIG_RENAMED_STATUS) {
-        tr_config_problem(config, &raw->origin, key, "a name of an older version: rename it to %s",
-                          entry->default_text);
+        /* Of a family the rest of the name stays. */
+        const char *name = entry->default_text;
+        const size_t name_bytes = strcspn(name, "*");
+        const char *rest = name[name_bytes] == '*' ? key + strcspn(entry->key, "*") : "";
+        tr_config_problem(config, &raw->origin, key, "is spelt otherwise here: rename it to %.*s%s",
+                          (int)name_bytes, name, rest);
         return;
     }
     if (is_accepted(entry->default_text, value)) {

@@ -186,7 +186,7 @@ static void config_old_names_name_todays(void **state)
     (void)state;
     refuses("debezium.source.database.server.name=x", "rename it to debezium.source.topic.prefix");
     refuses("debezium.source.database.history.file.filename=x",
-            "rename it to debezium.source.schema.history.internal.*");
+            "rename it to debezium.source.schema.history.internal.file.filename");
     refuses("debezium.source.table.whitelist=x", "rename it to debezium.source.table.include.list");
 }
 
@@ -194,6 +194,14 @@ static void config_refuses_what_it_cannot_honour(void **state)
 {
     (void)state;
     refuses("debezium.source.snapshot.mode=custom", "`custom` is not supported by this version");
+    refuses("quarkus.profile=staging", "`staging` is not supported by this version");
+    /* Debezium Server hands these to the engine, which heeds them. */
+    refuses("debezium.source.value.converter.schemas.enable=false",
+            "rename it to debezium.format.value.schemas.enable");
+    refuses("debezium.source.key.converter=org.apache.kafka.connect.storage.StringConverter",
+            "is not supported by this version");
+    refuses("debezium.source.transforms=unwrap", "`unwrap` is not supported by this version");
+    refuses("debezium.source.transforms.unwrap.type=x", "`x` is not supported by this version");
     refuses("debezium.source.heartbeat.interval.ms=5000",
             "`5000` is not supported by this version");
     refuses("debezium.source.provide.transaction.metadata=true", "remove it, or leave it at false");
