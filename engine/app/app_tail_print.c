@@ -101,7 +101,8 @@ static bool print_line(struct tr_app_tail_printer *printer, struct tr_span key, 
     }
     if (fwrite(line.data, 1, line.bytes, out) != line.bytes || fputc('\n', out) == EOF) {
         (void)TR_FAIL(&printer->err, TR_ERR_SYSTEM, TR_STOP,
-                      "output cannot be written (errno %d): check the disk or the reader", errno);
+                      "output cannot be written (%s): check the disk or the reader",
+                      strerrordesc_np(errno));
         return false;
     }
     printer->printed_count++;
@@ -143,7 +144,8 @@ enum tr_code tr_app_tail_printer_flush(struct tr_app_tail_printer *printer, stru
 {
     if (fflush(printer->options->out) != 0) {
         return TR_FAIL(err, TR_ERR_SYSTEM, TR_STOP,
-                       "output cannot be written (errno %d): check the disk or the reader", errno);
+                       "output cannot be written (%s): check the disk or the reader",
+                       strerrordesc_np(errno));
     }
     return TR_OK;
 }

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "engine/app/commands.h"
 #include "engine/app/pipeline.h"
@@ -134,8 +135,8 @@ static enum tr_code drive(struct decode_run *run, struct tr_error *err)
     }
     if (tr_collector_is_refused(&run->pipeline.collector)) {
         return TR_FAIL(err, TR_ERR_SYSTEM, TR_STOP,
-                       "standard output cannot be written (errno %d): check the disk or the reader",
-                       errno);
+                       "standard output cannot be written (%s): check the disk or the reader",
+                       strerrordesc_np(errno));
     }
     const struct tr_error *fault = tr_fault_seen(&run->fault);
     if (fault != NULL) {

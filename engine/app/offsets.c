@@ -52,6 +52,9 @@ static enum tr_code show(struct session *session, struct tr_error *err)
     print_text("key:     ", session->offset_key);
     print_text("value:   ", or_none(session->content.offset_value));
     print_text("identity:", or_none(session->content.identity));
+    if (session->content.other_key.bytes > 0) {
+        print_text("there is:", session->content.other_key);
+    }
     return TR_OK;
 }
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "engine/json.h"
@@ -62,6 +63,10 @@ enum tr_code tr_offsets_file_write(const struct tr_offsets_file *offsets, const 
                                    bool as_json, struct tr_error *err)
 {
     struct tr_file_text out = {0};
+    if (strcmp(path, "-") == 0) {
+        return TR_FAIL(err, TR_ERR_USAGE, TR_STOP,
+                       "export -: what is exported goes into a file: give its name");
+    }
     if (access(path, F_OK) == 0 || errno != ENOENT) {
         return TR_FAIL(
             err, TR_ERR_USAGE, TR_STOP,

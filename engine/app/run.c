@@ -270,6 +270,11 @@ static enum tr_code start_all(struct run *run, struct tr_error *err)
         return err->code;
     }
     log_memory(&run->pipeline.memory);
+    if (run->start.table_count == 0) {
+        TR_LOG(TR_LOG_WARN, "run.nothing_captured",
+               TR_TEXT("remedy", "no table that the user can see matches the include and exclude "
+                                 "lists: `tailrace check` says more"));
+    }
     TR_LOG(TR_LOG_INFO, "run.streaming", TR_TEXT("server", run->start.facts.version),
            TR_UINT("tables", run->start.table_count), TR_UINT("decoders", options.decoder_count),
            TR_UINT("shippers", options.shipper_count),

@@ -188,6 +188,11 @@ class Source(WithServer):
         for word in ("start.row_image", "NOBLOB", "unavailable.value.placeholder", "FULL"):
             self.assertIn(word, lines[0])
 
+    def test_lists_that_match_no_table_are_a_warning(self):
+        engine = self.engine(**{"debezium.source.table.include.list": "d.misspelt"}).start()
+        self.assertEqual(0, engine.stop())
+        self.assertRegex(engine.output, r"WARN .*run\.nothing_captured.*tailrace check")
+
     def test_missing_grant_is_named_with_the_statement(self):
         make_user(self.server, "weak", PASSWORD, "SELECT")
         self.check_start(SOURCE_AUTH, "GRANT REPLICATION SLAVE", "weak", **{"debezium.source.database.user": "weak"})

@@ -72,6 +72,7 @@ class Alone(unittest.TestCase):
                                   stdout=full, stderr=subprocess.PIPE, check=False)
         self.assertEqual(4, done.returncode)
         self.assertEqual(1, len(done.stderr.splitlines()), done.stderr)
+        self.assertIn(b"No space left on device", done.stderr)
 
 
 class WithServer(unittest.TestCase):

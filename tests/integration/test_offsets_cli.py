@@ -160,6 +160,7 @@ class StoreCases:
         self.offsets("set", "--file", "b.000001", "--pos", "4")
         self.offsets("export", self.path("o.dat"))
         self.assertIn("exists already", self.offsets("export", self.path("o.dat"), want=USAGE))
+        self.assertIn("give its name", self.offsets("export", "-", want=USAGE))
 
 
 class FileStore(StoreCases, Tools):
@@ -178,6 +179,7 @@ class FileStore(StoreCases, Tools):
     def test_entries_of_others_are_kept(self):
         shutil.copy(os.path.join(DATA, "3.6.0-gtid-offsets.dat"), self.path("offsets.dat"))
         other = self.write("q.properties", dict(self.file_properties(), **{"debezium.source.topic.prefix": "q"}))
+        self.assertIn(f"value:    (none)\nidentity: (none)\nthere is: {KEY}\n", self.offsets("show", properties=other))
         self.offsets("set", "--file", "b.000001", "--pos", "4", properties=other)
         entries = read_offset_file(self.path("offsets.dat"))
         self.assertEqual(4573, entries[KEY]["pos"])
