@@ -160,3 +160,24 @@ void tr_query_quote(char *out, struct tr_span text, char quote)
     out[at++] = quote;
     out[at] = '\0';
 }
+
+void tr_query_copy_text(char *out, size_t room_bytes, struct tr_span text)
+{
+    const size_t bytes = text.bytes < room_bytes - 1 ? text.bytes : room_bytes - 1;
+
+    if (bytes > 0) {
+        memcpy(out, text.data, bytes);
+    }
+    out[bytes] = '\0';
+}
+
+uint64_t tr_query_number(struct tr_span text)
+{
+    uint64_t number = 0;
+
+    for (size_t i = 0; i < text.bytes && i < 19 && text.data[i] >= '0' && text.data[i] <= '9';
+         i++) {
+        number = number * 10 + (uint64_t)(text.data[i] - '0');
+    }
+    return number;
+}

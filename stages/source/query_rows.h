@@ -47,6 +47,12 @@ void tr_query_rows_deinit(struct tr_query_rows *rows);
 /* Index of the column with that name, in any case; -1 = the answer has none. */
 int tr_query_rows_column(const struct tr_query_rows *rows, const char *name);
 
+/* As many bytes as there is room for, and a NUL. */
+void tr_query_copy_text(char *out, size_t room_bytes, struct tr_span text);
+
+/* Digits up to the first other byte ("30.000000"); at most 19. */
+uint64_t tr_query_number(struct tr_span text);
+
 /* Writes a name (quote '`') or a text (quote '\'') as SQL has it, and a NUL; room 2 * bytes + 3. */
 void tr_query_quote(char *out, struct tr_span text, char quote);
 

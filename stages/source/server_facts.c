@@ -30,7 +30,6 @@
 
 #define SECONDS_PER_DAY 86400
 #define SECONDS_PER_HOUR 3600
-#define VERSION_STATUS_RENAMED 80200 /* SHOW BINARY LOG STATUS; the old form went in 8.4 */
 
 /* Settings that are kept as text. */
 static const struct {
@@ -58,20 +57,10 @@ static const struct {
 };
 
 static struct tr_span variable(const struct tr_query_rows *rows, const char *name);
-static void copy_text(char *out, size_t room_bytes, struct tr_span text);
 static void write_user(char *out, size_t room_bytes, struct tr_span current_user);
-static uint64_t number_of(struct tr_span text);
 static bool is_text(const char *text, const char *wanted);
 static bool has_grant(const struct tr_query_rows *rows);
 static bool lists_replication(const char *privileges);
-static enum tr_code check_gtids(const struct tr_saved_position *saved,
-                                const struct tr_server_facts *facts,
-                                const struct tr_query_port *port, struct tr_gtid_sources *sources,
-                                struct tr_error *err);
-static enum tr_code check_file(const struct tr_saved_position *saved,
-                               const struct tr_server_facts *facts,
-                               const struct tr_query_port *port, struct tr_error *err);
-static enum tr_code add_monitor_remedy(const struct tr_server_facts *facts, struct tr_error *err);
 
 /* A user who may not see it leaves what the server's own setting says. */
 static void read_rds_retention(struct tr_server_facts *facts, struct tr_query_rows *rows,
@@ -81,7 +70,7 @@ static void read_rds_retention(struct tr_server_facts *facts, struct tr_query_ro
 
     if (facts->is_rds && tr_query_rows_run(rows, port, SQL_RDS_RETENTION, &err) == TR_OK &&
         rows->row_count > 0) {
-        const uint64_t hours = number_of(tr_query_rows_cell(rows, 0, 0));
+        const uint64_t hours = tr_query_number(tr_query_rows_cell(rows, 0, 0));
         facts->retention_s = hours == 0 ? TR_RETENTION_RDS_S_LEAST : hours * SECONDS_PER_HOUR;
     }
 }
@@ -97,23 +86,24 @@ enum tr_code tr_server_facts_read(struct tr_server_facts *facts, const struct tr
         for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
             const struct tr_span value = variable(&rows, texts[i].name);
             if (value.bytes > 0) {
-                copy_text((char *)facts + texts[i].at, texts[i].room, value);
+                tr_query_copy_text((char *)facts + texts[i].at, texts[i].room, value);
             }
         }
         if (is_text(facts->time_zone, "SYSTEM")) {
-            copy_text(facts->time_zone, sizeof(facts->time_zone),
-                      variable(&rows, "system_time_zone"));
+            tr_query_copy_text(facts->time_zone, sizeof(facts->time_zone),
+                               variable(&rows, "system_time_zone"));
         }
         facts->flavor =
             strstr(facts->version, "MariaDB") != NULL ? TR_FLAVOR_MARIADB : TR_FLAVOR_MYSQL;
         facts->version_number = tr_mysql_version_number(facts->version);
-        facts->server_id = (uint32_t)number_of(variable(&rows, "server_id"));
+        facts->server_id = (uint32_t)tr_query_number(variable(&rows, "server_id"));
         facts->lower_case_table_names =
-            (uint32_t)number_of(variable(&rows, "lower_case_table_names"));
+            (uint32_t)tr_query_number(variable(&rows, "lower_case_table_names"));
         facts->log_bin = tr_span_equals(variable(&rows, "log_bin"), tr_span_of_text("ON"));
-        facts->retention_s = number_of(variable(&rows, "binlog_expire_logs_seconds"));
+        facts->retention_s = tr_query_number(variable(&rows, "binlog_expire_logs_seconds"));
         if (facts->retention_s == 0) {
-            facts->retention_s = number_of(variable(&rows, "expire_logs_days")) * SECONDS_PER_DAY;
+            facts->retention_s =
+                tr_query_number(variable(&rows, "expire_logs_days")) * SECONDS_PER_DAY;
         }
         const struct tr_span basedir = variable(&rows, "basedir");
         facts->is_rds = basedir.bytes >= sizeof(RDS_BASEDIR) - 1 &&
@@ -214,206 +204,6 @@ bool tr_server_facts_has_gtids(const struct tr_server_facts *facts)
     return facts->flavor == TR_FLAVOR_MARIADB || is_text(facts->gtid_mode, "ON");
 }
 
-enum tr_code tr_server_position_read(struct tr_saved_position *position,
-                                     const struct tr_server_facts *facts,
-                                     const struct tr_query_port *port,
-                                     struct tr_gtid_sources *sources, struct tr_error *err)
-{
-    const bool is_new_form =
-        facts->flavor == TR_FLAVOR_MYSQL && facts->version_number >= VERSION_STATUS_RENAMED;
-    struct tr_query_rows rows = {0};
-
-    position->point = (struct tr_log_point){0};
-    tr_gtid_set_clear(position->gtids);
-    enum tr_code code = tr_query_rows_run(
-        &rows, port, is_new_form ? "SHOW BINARY LOG STATUS" : "SHOW MASTER STATUS", err);
-    if (code == TR_ERR_SOURCE_AUTH) {
-        code = add_monitor_remedy(facts, err);
-    } else if (code == TR_OK && rows.row_count == 0) {
-        code = TR_FAIL(err, TR_ERR_SOURCE_SETUP, TR_STOP,
-                       "the server reports no binary log: start it with --log-bin and --server-id");
-    }
-    if (code == TR_OK) {
-        copy_text(position->point.file, sizeof(position->point.file),
-                  tr_query_rows_cell(&rows, 0, tr_query_rows_column(&rows, "File")));
-        position->point.pos =
-            number_of(tr_query_rows_cell(&rows, 0, tr_query_rows_column(&rows, "Position")));
-        if (facts->flavor == TR_FLAVOR_MARIADB) {
-            code = tr_server_position_read_gtids(position, port, sources, err);
-        } else if (tr_server_facts_has_gtids(facts)) {
-            const struct tr_span set =
-                tr_query_rows_cell(&rows, 0, tr_query_rows_column(&rows, "Executed_Gtid_Set"));
-            code = tr_gtid_set_parse(position->gtids, sources, set, err);
-        }
-    }
-    tr_query_rows_deinit(&rows);
-    return code;
-}
-
-/* Of just that file and pos: @@gtid_binlog_pos, asked a moment later, may already be further. */
-enum tr_code tr_server_position_read_gtids(struct tr_saved_position *position,
-                                           const struct tr_query_port *port,
-                                           struct tr_gtid_sources *sources, struct tr_error *err)
-{
-    char sql[TR_BINLOG_NAME_BYTES_MAX + 64];
-    struct tr_query_rows rows = {0};
-
-    /* A binary log's name holds no quotes: the server forms it. One that does gives an SQL error,
-     * no harm. */
-    (void)snprintf(sql, sizeof(sql), "SELECT BINLOG_GTID_POS('%s', %" PRIu64 ")",
-                   position->point.file, position->point.pos);
-    enum tr_code code = tr_query_rows_run(&rows, port, sql, err);
-    if (code == TR_OK && rows.row_count > 0) {
-        const struct tr_span set = tr_query_rows_cell(&rows, 0, 0);
-        if (set.data == NULL) { /* no set is not the empty one: all domains would begin anew */
-            code = TR_FAIL(err, TR_ERR_STATE, TR_RETRY,
-                           "the server does not know the GTIDs at %s:%" PRIu64
-                           " (BINLOG_GTID_POS is NULL; was the log purged or reset just now?): try "
-                           "again",
-                           position->point.file, position->point.pos);
-        } else if (set.bytes > 0) {
-            code = tr_gtid_set_parse(position->gtids, sources, set, err);
-        }
-    }
-    tr_query_rows_deinit(&rows);
-    return code;
-}
-
-enum tr_code tr_server_position_check(const struct tr_saved_position *saved,
-                                      const struct tr_server_facts *facts,
-                                      const struct tr_query_port *port,
-                                      struct tr_gtid_sources *sources, struct tr_error *err)
-{
-    if (saved->gtids != NULL && !tr_gtid_set_is_empty(saved->gtids)) {
-        return check_gtids(saved, facts, port, sources, err);
-    }
-    return saved->point.file[0] == '\0' ? TR_OK : check_file(saved, facts, port, err);
-}
-
-/* Contained in what the server executed, and nothing that we need is purged. MariaDB says that
- * itself at the dump. */
-static enum tr_code check_gtids(const struct tr_saved_position *saved,
-                                const struct tr_server_facts *facts,
-                                const struct tr_query_port *port, struct tr_gtid_sources *sources,
-                                struct tr_error *err)
-{
-    const bool is_mariadb = facts->flavor == TR_FLAVOR_MARIADB;
-    struct tr_gtid_set *executed = NULL;
-    struct tr_gtid_set *purged = NULL;
-    struct tr_query_rows rows = {0};
-
-    if (!tr_server_facts_has_gtids(facts)) {
-        return TR_FAIL(err, TR_ERR_SOURCE_GONE, TR_STOP,
-                       "the saved offset has GTIDs, the server has gtid_mode = %s: set gtid_mode = "
-                       "ON, or delete the "
-                       "saved offset to begin at the present",
-                       facts->gtid_mode);
-    }
-    enum tr_code code = tr_gtid_set_open(&executed, facts->flavor, err);
-    code = code == TR_OK ? tr_gtid_set_open(&purged, facts->flavor, err) : code;
-    code =
-        code != TR_OK
-            ? code
-            : tr_query_rows_run(&rows, port,
-                                is_mariadb ? "SELECT @@global.gtid_binlog_pos, ''"
-                                           : "SELECT @@global.gtid_executed, @@global.gtid_purged",
-                                err);
-    if (code == TR_OK && rows.row_count > 0) {
-        code = tr_gtid_set_parse(executed, sources, tr_query_rows_cell(&rows, 0, 0), err);
-        code = code == TR_OK
-                   ? tr_gtid_set_parse(purged, sources, tr_query_rows_cell(&rows, 0, 1), err)
-                   : code;
-    }
-    if (code == TR_OK && !tr_gtid_set_contains_set(executed, saved->gtids)) {
-        code = TR_FAIL(err, TR_ERR_SOURCE_GONE, TR_STOP,
-                       "the saved offset has GTIDs that this server never executed: it was "
-                       "restored to an earlier "
-                       "state or is another server; connect to the right one, or delete the saved "
-                       "offset to begin at "
-                       "the present");
-    } else if (code == TR_OK && !tr_gtid_set_contains_set(saved->gtids, purged)) {
-        code = TR_FAIL(
-            err, TR_ERR_SOURCE_GONE, TR_STOP,
-            "the server has purged transactions that the saved offset does not have (gtid_purged): "
-            "events "
-            "are lost to us; delete the saved offset to begin at the present, and keep logs longer "
-            "(binlog_expire_logs_seconds = %" PRIu64 ")",
-            facts->retention_s);
-    }
-    tr_query_rows_deinit(&rows);
-    tr_gtid_set_close(executed);
-    tr_gtid_set_close(purged);
-    return code;
-}
-
-enum tr_code tr_server_log_read(struct tr_server_log *log, const struct tr_log_point *point,
-                                const struct tr_server_facts *facts,
-                                const struct tr_query_port *port, struct tr_error *err)
-{
-    struct tr_query_rows rows = {0};
-    enum tr_code code = tr_query_rows_run(&rows, port, "SHOW BINARY LOGS", err);
-
-    *log = (struct tr_server_log){0};
-    if (code == TR_ERR_SOURCE_AUTH) {
-        code = add_monitor_remedy(facts, err);
-    }
-    const int name_column = tr_query_rows_column(&rows, "Log_name");
-    const int size_column = tr_query_rows_column(&rows, "File_size");
-    for (uint32_t i = 0; code == TR_OK && i < rows.row_count; i++) {
-        const uint64_t bytes = number_of(tr_query_rows_cell(&rows, i, size_column));
-        if (log->file_count++ == 0) {
-            copy_text(log->first_file, sizeof(log->first_file),
-                      tr_query_rows_cell(&rows, i, name_column));
-        }
-        log->bytes += bytes;
-        log->after_bytes += log->has_file ? bytes : 0;
-        if (tr_span_equals(tr_query_rows_cell(&rows, i, name_column),
-                           tr_span_of_text(point->file))) {
-            log->has_file = true;
-            log->file_bytes = bytes;
-            log->after_bytes = bytes > point->pos ? bytes - point->pos : 0;
-        }
-    }
-    tr_query_rows_deinit(&rows);
-    return code;
-}
-
-static enum tr_code check_file(const struct tr_saved_position *saved,
-                               const struct tr_server_facts *facts,
-                               const struct tr_query_port *port, struct tr_error *err)
-{
-    struct tr_server_log log;
-    enum tr_code code = tr_server_log_read(&log, &saved->point, facts, port, err);
-
-    if (code == TR_OK && !log.has_file) {
-        code = TR_FAIL(err, TR_ERR_SOURCE_GONE, TR_STOP,
-                       "the server no longer has %s, where the saved offset stands: events are "
-                       "lost to us; delete the "
-                       "saved offset to begin at the present, and keep logs longer "
-                       "(binlog_expire_logs_seconds = %" PRIu64 ")",
-                       saved->point.file, facts->retention_s);
-    } else if (code == TR_OK && saved->point.pos > log.file_bytes) {
-        code = TR_FAIL(err, TR_ERR_SOURCE_GONE, TR_STOP,
-                       "the saved offset stands at %s:%" PRIu64 ", the server's file has %" PRIu64
-                       " bytes: it was restored or rebuilt; connect to the right server, or delete "
-                       "the saved offset to "
-                       "begin at the present",
-                       saved->point.file, saved->point.pos, log.file_bytes);
-    }
-    return code;
-}
-
-static enum tr_code add_monitor_remedy(const struct tr_server_facts *facts, struct tr_error *err)
-{
-    const char *grant = facts->flavor == TR_FLAVOR_MARIADB && facts->version_number >= 100500
-                            ? "BINLOG MONITOR"
-                            : "REPLICATION CLIENT";
-    return TR_FAIL(
-        err, TR_ERR_SOURCE_AUTH, TR_STOP,
-        "user %s lacks %s, which reading the log's state needs: run GRANT %s ON *.* TO %s",
-        facts->user, grant, grant, facts->user);
-}
-
 /* SHOW GRANTS without roles decides; with roles it does not show their privileges: then the dump
  * itself tells. */
 static bool has_grant(const struct tr_query_rows *rows)
@@ -424,7 +214,7 @@ static bool has_grant(const struct tr_query_rows *rows)
 
     for (uint32_t i = 0; i < rows->row_count; i++) {
         char line[8192];
-        copy_text(line, sizeof(line), tr_query_rows_cell(rows, i, 0));
+        tr_query_copy_text(line, sizeof(line), tr_query_rows_cell(rows, i, 0));
         char *on = strstr(line, " ON ");
         if (on == NULL) {
             is_open = true; /* GRANT `role` TO `user` */
@@ -470,16 +260,6 @@ static struct tr_span variable(const struct tr_query_rows *rows, const char *nam
     return (struct tr_span){0};
 }
 
-static void copy_text(char *out, size_t room_bytes, struct tr_span text)
-{
-    const size_t bytes = text.bytes < room_bytes - 1 ? text.bytes : room_bytes - 1;
-
-    if (bytes > 0) {
-        memcpy(out, text.data, bytes);
-    }
-    out[bytes] = '\0';
-}
-
 /* cdc@% -> 'cdc'@'%': the host stands behind the last @. */
 static void write_user(char *out, size_t room_bytes, struct tr_span current_user)
 {
@@ -493,24 +273,12 @@ static void write_user(char *out, size_t room_bytes, struct tr_span current_user
     const size_t name_bytes = at == 0 ? current_user.bytes : at - 1;
     if (2 * name_bytes + 3 > sizeof(quoted_name) ||
         2 * (current_user.bytes - at) + 3 > sizeof(quoted_host)) {
-        copy_text(out, room_bytes, current_user);
+        tr_query_copy_text(out, room_bytes, current_user);
         return;
     }
     tr_query_quote(quoted_name, tr_span_of(current_user.data, name_bytes), '\'');
     tr_query_quote(quoted_host, tr_span_of(current_user.data + at, current_user.bytes - at), '\'');
     (void)snprintf(out, room_bytes, "%s@%s", quoted_name, quoted_host);
-}
-
-/* Digits up to the first other byte ("30.000000" days). */
-static uint64_t number_of(struct tr_span text)
-{
-    uint64_t number = 0;
-
-    for (size_t i = 0; i < text.bytes && i < 19 && text.data[i] >= '0' && text.data[i] <= '9';
-         i++) {
-        number = number * 10 + (uint64_t)(text.data[i] - '0');
-    }
-    return number;
 }
 
 static bool is_text(const char *text, const char *wanted)

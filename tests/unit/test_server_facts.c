@@ -418,6 +418,46 @@ static void a_position_that_is_gone_is_noticed(void **state)
     }
 }
 
+static void a_position_that_mariadb_purged_is_noticed(void **state)
+{
+    static const struct {
+        const char *saved_gtids;
+        const char *first_set; /* of the first log */
+        uint32_t logs_error;
+        enum tr_code code;
+    } cases[] = {
+        {"0-7-12", "g\n0-7-12\n", 0, TR_OK},
+        {"0-7-12,5-1-1", "g\n0-7-3\n", 0, TR_OK},
+        {"0-7-12", "g\n\n", 0, TR_OK},
+        {"0-7-12", "g\n\\N\n", 0, TR_OK},
+        {"0-7-12", "g\n0-7-13\n", 0, TR_ERR_SOURCE_GONE},
+        {"0-7-12", "g\n0-7-3,5-1-1\n", 0, TR_ERR_SOURCE_GONE},
+        {"0-7-12", "g\n0-7-13\n", 1227, TR_OK}, /* the dump will tell */
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const struct answer answers[] = {
+            {"SELECT @@global.gtid_binlog_pos", "g\n0-7-20,5-1-1\n", 0},
+            {"SHOW BINARY LOGS", "Log_name|File_size\nm.000002|500\nm.000003|120\n",
+             cases[i].logs_error},
+            {"SELECT BINLOG_GTID_POS('m.000002', 4)", cases[i].first_set, 0}};
+        const struct tr_server_facts facts = {.flavor = TR_FLAVOR_MARIADB,
+                                              .version_number = 101119};
+        struct positions p;
+        struct fake fake;
+        struct tr_error err;
+        positions_open(&p, TR_FLAVOR_MARIADB);
+        fake_init(&fake, answers, 3);
+        assert_int_equal(tr_gtid_set_parse(p.position.gtids, p.sources,
+                                           tr_span_of_text(cases[i].saved_gtids), &err),
+                         TR_OK);
+        assert_int_equal(tr_server_position_check(&p.position, &facts, &fake.port, p.sources, &err),
+                         cases[i].code);
+        positions_close(&p);
+    }
+}
+
 static struct tr_column parse_type(struct tr_table *table, const char *text)
 {
     struct tr_column column = {0};
@@ -622,6 +662,7 @@ int main(void)
         cmocka_unit_test(grants_are_read_as_whole_words),
         cmocka_unit_test(the_current_position_is_read_by_column_name),
         cmocka_unit_test(a_position_that_is_gone_is_noticed),
+        cmocka_unit_test(a_position_that_mariadb_purged_is_noticed),
         cmocka_unit_test(column_types_are_parsed_as_both_servers_print_them),
         cmocka_unit_test(enum_members_are_unquoted_and_unescaped),
         cmocka_unit_test(defaults_are_kept_as_the_text_between_quotes),
