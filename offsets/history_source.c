@@ -77,10 +77,26 @@ bool tr_history_is_of_another(struct tr_span document, struct tr_span server)
     return is_another;
 }
 
+/* Whether the last line has its end, or shows already that it is ours. */
+static bool is_ended(struct tr_span lines, struct tr_span server)
+{
+    size_t at = lines.bytes;
+    struct tr_span named;
+
+    while (at > 0 && lines.data[at - 1] != '\n') {
+        at--;
+    }
+    return at == lines.bytes || (is_usual(tr_span_of(lines.data + at, lines.bytes - at), &named) &&
+                                 tr_span_equals(named, server));
+}
+
 static bool are_of_others(struct tr_span lines, struct tr_span server)
 {
     while (lines.bytes > 0) {
         const uint8_t *end = memchr(lines.data, '\n', lines.bytes);
+        if (end == NULL) {
+            return false;
+        }
         const size_t bytes = (size_t)(end - lines.data);
         if (bytes > 0 && !tr_history_is_of_another(tr_span_of(lines.data, bytes), server)) {
             return false;
@@ -112,7 +128,7 @@ enum tr_code tr_history_lines_are_of_others(int fd, const char *path, uint64_t f
     enum tr_code code = TR_OK;
     if (got == -1) {
         code = tr_file_fail("reading", path, errno, err);
-    } else if (text.bytes > 0 && text.data[text.bytes - 1] != '\n') {
+    } else if (!is_ended(tr_file_text_span(&text), server)) {
         code = TR_FAIL(err, TR_ERR_STATE, TR_RETRY,
                        "\"%s\" ends inside a line: another program is writing to it, or died while "
                        "it was; complete the line, or cut it off",

@@ -456,14 +456,33 @@ class HistoryCases:
         os.unlink(self.history_path)
         self.refuses_to_start(engine, EXIT["state"], self.history_path)
 
-    def test_history_of_another_prefix_is_refused(self):
+    def test_history_of_another_prefix_is_none(self):
         engine, lines = self.make_history()
-        self.write_history([line.replace('"server":"p"', '"server":"q"') for line in lines])
-        self.refuses_to_start(engine, EXIT["state"], self.history_path, "line 1")
-        # Nor is a snapshot begun that would be refused at the next start.
-        for name in ("offsets.dat", "offsets.dat.tailrace"):
-            os.unlink(os.path.join(self.workdir, name))
-        self.refuses_to_start(engine, EXIT["state"], self.history_path, "line 1", "topic.prefix")
+        others = [line.replace('"server":"p"', '"server":"q"') for line in lines]
+        self.write_history(others)
+        self.refuses_to_start(engine, EXIT["state"], self.history_path, "= 0 documents")
+        os.unlink(os.path.join(self.workdir, "offsets.dat.tailrace"))
+        self.refuses_to_start(engine, EXIT["state"], "schema history", "empty")
+
+    def test_history_is_shared_with_engines_of_other_prefixes(self):
+        engine, lines = self.make_history()
+        others = [line.replace('"server":"p"', '"server":"q"').replace("`t`", "`u`") for line in lines]
+        self.write_history(others + lines)
+        engine.start()
+        with open(self.history_path, "a", encoding="utf-8") as f:
+            f.write("".join(others))
+        self.server.sql("INSERT INTO t VALUES (3, 30); ALTER TABLE t CHANGE b c INT; INSERT INTO t VALUES (4, 40)", "shop")
+        self.settle(engine)
+        with open(self.history_path, "a", encoding="utf-8") as f:
+            f.write(others[0])
+        self.stop_well(engine)
+        engine.start()
+        self.server.sql("INSERT INTO t VALUES (5, 50); ALTER TABLE t CHANGE c d INT; INSERT INTO t VALUES (6, 60)", "shop")
+        self.settle(engine)
+        self.stop_well(engine)
+        self.assertEqual([{"id": 1, "a": 10}, {"id": 2, "b": 20}, {"id": 3, "b": 30}, {"id": 4, "c": 40}, {"id": 5, "c": 50},
+                          {"id": 6, "d": 60}], self.values("t"))
+        self.assertEqual(2 * len(others) + 1 + len(lines) + 2, len(self.documents()))
 
     def test_part_of_a_document_that_was_never_acknowledged_is_cut_off(self):
         engine, lines = self.make_history()
