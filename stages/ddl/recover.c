@@ -211,8 +211,8 @@ static bool is_before(const struct tr_log_point *a, const struct tr_log_point *b
 {
     const int order = compare_files(a, b);
 
-    if (order != 0) {
-        return order < 0;
+    if (order != 0 || a->snapshot) {
+        return order <= 0;
     }
     return a->event_count != 0 ? a->event_count < b->event_count
                                : b->event_count != 0 || a->row_count <= b->row_count;

@@ -288,6 +288,9 @@ static bool find_place(struct tr_sequencer *sequencer, const struct seq_event *e
     place->point.ts_sec = time_us / US_PER_S;
     if (sequencer->in_snapshot) {
         place->point.pos = sequencer->offset;
+        /* `recovery` begins where the stored offset stands, maybe inside a transaction. */
+        place->point.event_count = sequencer->options.start.event_count;
+        place->point.row_count = sequencer->options.start.row_count;
         place->ts_us = place->wall_unix_ns / 1000;
     } else {
         const bool is_open = group->phase == TR_GROUP_OPEN;
