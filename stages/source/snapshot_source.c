@@ -448,13 +448,13 @@ static enum step failed(struct tr_snapshot_source *source, struct tr_error *err)
         /* Table dropped, table definition changed, unknown column, unknown table */
         const bool is_changed =
             number == 1146 || number == 1412 || number == 1054 || number == 1051;
-        (void)tr_error_prefix(err, "snapshot of %.*s.%.*s, %" PRIu64 " rows read%s",
-                              (int)table->database.bytes, (const char *)table->database.data,
-                              (int)table->name.bytes, (const char *)table->name.data,
-                              source->table_rows,
-                              is_changed ? ", was changed or dropped meanwhile: start again when "
-                                           "the table is at rest, and the snapshot begins anew"
-                                         : "; start again, and the snapshot begins anew");
+        (void)tr_error_prefix(
+            err, "snapshot of %.*s.%.*s, %" PRIu64 " rows read%s", (int)table->database.bytes,
+            (const char *)table->database.data, (int)table->name.bytes,
+            (const char *)table->name.data, source->table_rows,
+            is_changed ? ", was changed, renamed or dropped meanwhile: start again "
+                         "when the table is at rest, and the snapshot begins anew"
+                       : "; start again, and the snapshot begins anew");
     } else {
         (void)tr_error_prefix(err, "snapshot; start again, and it begins anew");
     }

@@ -14,7 +14,6 @@
 #define TEXT_SQL_BYTES (2 * TR_NAME_BYTES_MAX + 3)
 #define SQL_BYTES_MAX (2 * TEXT_SQL_BYTES + 256)
 #define ERROR_NO_SUCH_DATABASE 1049
-#define ERROR_TABLE_ACCESS 1142
 #define ERROR_NO_SUCH_TABLE 1146
 #define ERROR_LOCK_WAIT_TIMEOUT 1205
 
@@ -25,6 +24,14 @@ struct tr_snapshot_block {
     _Alignas(max_align_t) uint8_t bytes[];
 };
 
+/* The order of tables is table.include.list's, also of those that the other list picks. */
+struct lists {
+    struct tr_filter_order *order;
+    struct tr_filter_order *rows;
+    bool has_order;
+    bool has_rows;
+};
+
 struct ranked {
     uint32_t rank;
     uint32_t index;
@@ -32,9 +39,8 @@ struct ranked {
 
 static enum tr_code rank_tables(struct tr_snapshot_schema *schema,
                                 const struct tr_snapshot_options *options, struct tr_error *err);
-static enum tr_code collect_ranked(struct tr_snapshot_schema *schema,
-                                   const struct tr_filter_order *order, bool has_list,
-                                   bool must_match, struct tr_error *err);
+static enum tr_code collect_ranked(struct tr_snapshot_schema *schema, const struct lists *lists,
+                                   struct tr_error *err);
 static void order_by_rows(struct tr_snapshot_schema *schema, int direction);
 static enum tr_code plan_select(struct tr_snapshot_schema *schema, struct tr_snapshot_table *table,
                                 const struct tr_query_port *port,
@@ -42,6 +48,10 @@ static enum tr_code plan_select(struct tr_snapshot_schema *schema, struct tr_sna
 static enum tr_code read_columns(struct tr_snapshot_schema *schema, struct tr_snapshot_table *table,
                                  const struct tr_query_port *port,
                                  const struct tr_snapshot_options *options, struct tr_error *err);
+static enum tr_code explain_no_columns(const struct tr_snapshot_table *table,
+                                       const struct tr_query_port *port,
+                                       const struct tr_snapshot_options *options,
+                                       struct tr_error *err);
 static enum tr_code read_size(struct tr_snapshot_table *table, const struct tr_query_port *port,
                               struct tr_error *err);
 static enum tr_code try_select(const struct tr_snapshot_table *table,
@@ -170,19 +180,20 @@ static void order_by_rows(struct tr_snapshot_schema *schema, int direction)
 static enum tr_code rank_tables(struct tr_snapshot_schema *schema,
                                 const struct tr_snapshot_options *options, struct tr_error *err)
 {
-    const bool has_rows_list = options->rows_list.bytes > 0;
-    const struct tr_span list = has_rows_list ? options->rows_list : options->include_list;
-    struct tr_filter_order *order = NULL;
+    struct lists lists = {.has_order = options->include_list.bytes > 0,
+                          .has_rows = options->rows_list.bytes > 0};
 
-    enum tr_code code =
-        tr_filter_order_open(&order,
-                             has_rows_list ? "debezium.source.snapshot.include.collection.list"
-                                           : "debezium.source.table.include.list",
-                             list, err);
+    enum tr_code code = tr_filter_order_open(&lists.order, "debezium.source.table.include.list",
+                                             options->include_list, err);
     if (code == TR_OK) {
-        code = collect_ranked(schema, order, list.bytes > 0, has_rows_list, err);
+        code = tr_filter_order_open(&lists.rows, "debezium.source.snapshot.include.collection.list",
+                                    options->rows_list, err);
     }
-    tr_filter_order_close(order);
+    if (code == TR_OK) {
+        code = collect_ranked(schema, &lists, err);
+    }
+    tr_filter_order_close(lists.order);
+    tr_filter_order_close(lists.rows);
     return code;
 }
 
@@ -197,9 +208,8 @@ static int compare_ranked(const void *a, const void *b)
     return x->index < y->index ? -1 : x->index > y->index;
 }
 
-static enum tr_code collect_ranked(struct tr_snapshot_schema *schema,
-                                   const struct tr_filter_order *order, bool has_list,
-                                   bool must_match, struct tr_error *err)
+static enum tr_code collect_ranked(struct tr_snapshot_schema *schema, const struct lists *lists,
+                                   struct tr_error *err)
 {
     struct ranked *ranked = calloc((size_t)schema->table_count + 1, sizeof(*ranked));
     enum tr_code code = TR_OK;
@@ -212,13 +222,17 @@ static enum tr_code collect_ranked(struct tr_snapshot_schema *schema,
     for (uint32_t i = 0; code == TR_OK && i < schema->table_count; i++) {
         const struct tr_snapshot_table *table = &schema->tables[i];
         uint32_t rank = 0;
+        uint32_t place = 0;
         if (!table->is_captured) {
             continue;
         }
-        if (has_list) {
-            code = tr_filter_order_find(order, table->database, table->name, &rank, err);
+        if (lists->has_order) {
+            code = tr_filter_order_find(lists->order, table->database, table->name, &rank, err);
         }
-        if (code == TR_OK && (!must_match || rank != UINT32_MAX)) {
+        if (code == TR_OK && lists->has_rows) {
+            code = tr_filter_order_find(lists->rows, table->database, table->name, &place, err);
+        }
+        if (code == TR_OK && place != UINT32_MAX) {
             ranked[schema->row_table_count++] = (struct ranked){.rank = rank, .index = i};
         }
     }
@@ -276,8 +290,7 @@ static enum tr_code read_columns(struct tr_snapshot_schema *schema, struct tr_sn
                  " ORDER BY ordinal_position", table);
     enum tr_code code = tr_query_rows_run(&rows, port, sql, err);
     if (code == TR_OK && rows.row_count == 0) {
-        (void)TR_FAIL(err, TR_ERR_SOURCE_AUTH, TR_STOP, "none of its columns is visible");
-        code = tr_snapshot_table_failed(table, options, ERROR_TABLE_ACCESS, err);
+        code = explain_no_columns(table, port, options, err);
     }
     if (code == TR_OK && rows.row_count > TR_COLUMNS_MAX) {
         code = TR_FAIL(err, TR_ERR_UNSUPPORTED, TR_STOP, "a table of %u columns: want at most %d",
@@ -293,6 +306,29 @@ static enum tr_code read_columns(struct tr_snapshot_schema *schema, struct tr_sn
     }
     tr_query_rows_deinit(&rows);
     return code;
+}
+
+/* Gone by now (dropped, renamed), or not ours to see: a SELECT of nothing tells. */
+static enum tr_code explain_no_columns(const struct tr_snapshot_table *table,
+                                       const struct tr_query_port *port,
+                                       const struct tr_snapshot_options *options,
+                                       struct tr_error *err)
+{
+    char sql[SQL_BYTES_MAX];
+    struct tr_snapshot_writer writer = {.out = sql, .room_bytes = SQL_BYTES_MAX - 1};
+
+    tr_snapshot_write_text(&writer, "SELECT 1 FROM ");
+    tr_snapshot_write_table(&writer, table);
+    tr_snapshot_write_text(&writer, " LIMIT 0");
+    sql[writer.bytes] = '\0';
+    const enum tr_code code = port->run(port->self, sql, NULL, NULL, err);
+    if (code != TR_OK) {
+        return tr_snapshot_table_failed(table, options, port->last_server_error(port->self), err);
+    }
+    TR_COVER("snapshot.table_came_back");
+    return TR_FAIL(err, TR_ERR_STATE, TR_RETRY, "table %.*s.%.*s was made anew meanwhile",
+                   (int)table->database.bytes, (const char *)table->database.data,
+                   (int)table->name.bytes, (const char *)table->name.data);
 }
 
 /* Engine and the server's own guess at the rows: for the warning and for the progress. */
@@ -383,8 +419,9 @@ enum tr_code tr_snapshot_table_failed(const struct tr_snapshot_table *table,
 
     if (number == ERROR_NO_SUCH_TABLE || number == ERROR_NO_SUCH_DATABASE) {
         TR_COVER("snapshot.table_vanished");
-        return TR_FAIL(err, TR_ERR_STATE, TR_RETRY, "table %.*s.%.*s was dropped meanwhile",
-                       database_bytes, database, name_bytes, name);
+        return TR_FAIL(err, TR_ERR_STATE, TR_RETRY,
+                       "table %.*s.%.*s was dropped or renamed meanwhile", database_bytes, database,
+                       name_bytes, name);
     }
     if (number == ERROR_LOCK_WAIT_TIMEOUT) {
         TR_COVER("snapshot.table_locked");

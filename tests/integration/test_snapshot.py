@@ -221,7 +221,7 @@ class Snapshots:
         self.assertNotIn("[retry]", answer.out)
 
     def test_a_table_dropped_or_altered_before_it_is_read_is_named(self):
-        for change in ("DROP TABLE d.b", "ALTER TABLE d.b MODIFY v BIGINT", "ALTER TABLE d.b DROP COLUMN v"):
+        for change in ("DROP TABLE d.b", "RENAME TABLE d.b TO d.z", "ALTER TABLE d.b MODIFY v BIGINT", "ALTER TABLE d.b DROP COLUMN v"):
             with self.subTest(change):
                 self.setUp()
                 self.sql("USE d; CREATE TABLE a (id INT PRIMARY KEY, v INT); CREATE TABLE b LIKE a;"
@@ -231,7 +231,7 @@ class Snapshots:
                 self.sql(change)
                 answer = Answer(process)
                 self.assertNotEqual(answer.code, 0, answer.out)
-                self.assertIn("snapshot of d.b, 0 rows read, was changed or dropped", answer.out)
+                self.assertIn("snapshot of d.b, 0 rows read, was changed, renamed or dropped", answer.out)
 
     def test_a_table_that_was_read_may_be_altered(self):
         """Its metadata lock is given back although the view stands."""
