@@ -9,6 +9,7 @@
 #ifndef TR_OFFSETS_HISTORY_SEAL_H
 #define TR_OFFSETS_HISTORY_SEAL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "engine/bytes.h"
@@ -28,6 +29,20 @@ static inline void tr_history_seal_add(struct tr_history_seal *seal, struct tr_s
     }
     seal->chain = (chain ^ '\n') * UINT64_C(0x100000001b3);
     seal->document_count++;
+}
+
+/* Of the documents seen so far, against those that a saved position needs: as many, but others. */
+static inline bool tr_history_seal_is_other(const struct tr_history_seal *seen,
+                                            const struct tr_history_seal *wanted)
+{
+    return seen->document_count == wanted->document_count && seen->chain != wanted->chain;
+}
+
+/* Of all documents: fewer than a saved position needs. */
+static inline bool tr_history_seal_is_short(const struct tr_history_seal *seen,
+                                            const struct tr_history_seal *wanted)
+{
+    return seen->document_count < wanted->document_count;
 }
 
 #endif

@@ -83,8 +83,7 @@ static enum tr_code seal_document(void *self, struct tr_span document, struct tr
                                             : sealing->on_document(sealing->self, document, err);
     }
     tr_history_seal_add(&start->history_seal, document);
-    if (start->history_seal.document_count == start->history_wanted.document_count &&
-        start->history_seal.chain != start->history_wanted.chain) {
+    if (tr_history_seal_is_other(&start->history_seal, &start->history_wanted)) {
         return TR_FAIL(err, TR_ERR_STATE, TR_STOP,
                        "the first %" PRIu64 " documents are not those that were stored when the "
                        "position was saved: the history was edited; %s",
@@ -96,7 +95,7 @@ static enum tr_code seal_document(void *self, struct tr_span document, struct tr
 
 static enum tr_code check_seal(const struct tr_start *start, struct tr_error *err)
 {
-    if (start->history_seal.document_count >= start->history_wanted.document_count) {
+    if (!tr_history_seal_is_short(&start->history_seal, &start->history_wanted)) {
         return TR_OK;
     }
     return TR_FAIL(

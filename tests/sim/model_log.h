@@ -45,6 +45,7 @@ struct tr_model_options {
     bool has_minimal_metadata;
     bool publishes;        /* include.schema.changes: statements are records, too */
     bool sends_truncates;  /* skipped.operations has no `t` */
+    bool has_unknown;      /* statements on captured tables that cannot be understood */
     bool has_annotations;  /* ROWS_QUERY, ANNOTATE_ROWS (withheld by the server) */
     uint32_t source_count; /* of GTIDs: 1..TR_MODEL_SOURCES_MAX */
     uint32_t table_count;
@@ -157,6 +158,9 @@ struct tr_model_log {
     uint32_t effect_count;
     uint32_t effects_room;
     uint32_t statement_count;
+    uint32_t doubtful_tables; /* a bit each: nothing was said of them since a statement that nobody
+                                 understands */
+    int64_t unknown_group;    /* the first such statement on a captured table; -1 = none */
     uint64_t table_ids[TR_MODEL_TABLES_MAX + 1]; /* the last one: other.u0 */
     uint64_t table_id_next;
     uint64_t number_next[TR_MODEL_SOURCES_MAX];

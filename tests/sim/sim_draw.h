@@ -57,4 +57,16 @@ static inline void tr_sim_draw_model(struct tr_random *random, uint64_t seed,
     }
 }
 
+static inline void tr_sim_draw_history(struct tr_random *random, struct tr_model_options *model)
+{
+    model->has_history = tr_random_chance(random, 400);
+    if (model->has_history) {
+        model->has_minimal_metadata = tr_random_chance(random, 700);
+        model->ddl_permille = 20 + tr_random_below(random, 150);
+        model->publishes = tr_random_chance(random, 600);
+        model->sends_truncates = tr_random_chance(random, 500);
+        model->has_unknown = tr_random_chance(random, 300);
+    }
+}
+
 #endif

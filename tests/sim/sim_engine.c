@@ -125,8 +125,7 @@ static enum tr_code take_document(void *self, struct tr_span document, struct tr
     struct tr_history_seal *seal = &loading->engine->history_seal;
 
     tr_history_seal_add(seal, document);
-    if (seal->document_count == loading->wanted.document_count &&
-        seal->chain != loading->wanted.chain) {
+    if (tr_history_seal_is_other(seal, &loading->wanted)) {
         return TR_FAIL(err, TR_ERR_STATE, TR_STOP, "history: others than the position's");
     }
     return tr_recover_document(&loading->recover, document, err);
@@ -146,9 +145,9 @@ static enum tr_code load_history(struct loading *loading, struct tr_error *err)
         }
     }
     *err = (struct tr_error){0};
-    return loading->engine->history_seal.document_count >= loading->wanted.document_count
-               ? TR_OK
-               : TR_FAIL(err, TR_ERR_STATE, TR_STOP, "history: fewer than the position needs");
+    return tr_history_seal_is_short(&loading->engine->history_seal, &loading->wanted)
+               ? TR_FAIL(err, TR_ERR_STATE, TR_STOP, "history: fewer than the position needs")
+               : TR_OK;
 }
 
 struct using
@@ -171,10 +170,10 @@ enum tr_code sim_engine_recover_tables(struct tr_sim_engine *engine, struct tr_e
     struct loading loading = {.engine = engine};
     struct tr_identity stored = {0};
 
-    const struct tr_buffer *identity = &options->store->identity;
-    if (identity->used > 0 && !engine->takes_snapshot &&
-        tr_identity_parse_json(&stored, tr_span_of(identity->bytes, identity->used), err) !=
-            TR_OK) {
+    const struct tr_model_store *store = options->store;
+    if (store != NULL && store->identity.used > 0 && !engine->takes_snapshot &&
+        tr_identity_parse_json(&stored, tr_span_of(store->identity.bytes, store->identity.used),
+                               err) != TR_OK) {
         return err->code;
     }
     loading.wanted = stored.history;
@@ -182,6 +181,7 @@ enum tr_code sim_engine_recover_tables(struct tr_sim_engine *engine, struct tr_e
                                                .topic_prefix = tr_span_of_text("p"),
                                                .sources = engine->sources,
                                                .until = &engine->position,
+                                               .skip_unparseable = options->skips_unparseable,
                                                .model = engine->model,
                                                .filter = engine->filter,
                                                .log_describes =
@@ -238,6 +238,7 @@ static void fill_options(struct tr_sim_engine *engine, struct tr_pipeline_option
     }
     if (options->history != NULL) {
         made->sequencer.publisher = &engine->publisher;
+        made->sequencer.skips_unparseable = options->skips_unparseable;
         made->sequencer.sends_truncates = options->model->sends_truncates;
         made->historian.store = &options->history->port;
         made->historian.seal = engine->history_seal;

@@ -35,6 +35,7 @@ struct tr_sim_engine_options {
     uint64_t replay_bytes_max;
     enum tr_order_hot order_hot;
     bool envelope_ts_is_source;
+    bool skips_unparseable; /* tailrace.ddl.on.error=skip */
     const struct tr_clock *clock;
     struct tr_source_port *source;
     struct tr_model_snapshot

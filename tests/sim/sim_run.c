@@ -2,50 +2,16 @@
 #include "tests/sim/sim_run.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 
 #include "engine/assert.h"
-#include "tests/sim/model_history.h"
-#include "tests/sim/model_kinesis.h"
-#include "tests/sim/model_source.h"
-#include "tests/sim/model_store.h"
-#include "tests/sim/oracle.h"
 #include "tests/sim/sim_draw.h"
-#include "tests/sim/sim_engine.h"
-#include "tests/sim/sim_snapshot.h"
+#include "tests/sim/sim_parts.h"
 
-#define STEPS_MAX 400000 /* a phase that takes longer does not make progress */
 #define QUIET_STEPS 2000 /* after a restart: long enough for anything to be sent again */
 #define HOME_STEPS 5000  /* after a stop: guards end, returns travel */
 #define DEAD_NS_MAX (60 * TR_NS_PER_S)
 #define LONG_DEAD_GROUPS 5000 /* more units than the coordinator has positions for */
-
-struct sim {
-    struct tr_sim_options options;
-    struct tr_random random;
-    int64_t now_ns;
-    struct tr_clock clock;
-    struct tr_model_options model;
-    struct tr_model_kinesis_options sink;
-    struct tr_sim_engine_options make;
-    uint32_t transaction_goal;
-    uint32_t kill_permyriad; /* per step */
-    uint32_t dead_groups;    /* committed while one stream is dead; 0 = none dies */
-    struct tr_model_source source;
-    struct tr_model_kinesis kinesis;
-    struct tr_model_store store;
-    struct tr_model_history history;
-    uint32_t safe_effects;     /* of the log's: their documents were found in the history, */
-    size_t safe_history_bytes; /* up to here */
-    struct tr_sim_snapshot snapshot;
-    struct tr_oracle oracle;
-    struct tr_sim_engine engine;
-    uint32_t kill_count;
-    uint64_t step_count;
-    uint64_t busy_step_count; /* up to the moment when everything had arrived */
-    char failure[1100];
-};
 
 static int64_t sim_monotonic(void *self)
 {
@@ -68,168 +34,6 @@ static enum tr_code open_transport(void *self, uint32_t index, struct tr_reactor
     return TR_OK;
 }
 
-static void fail(struct sim *sim, const char *what, const char *detail)
-{
-    if (sim->failure[0] == '\0') {
-        (void)snprintf(sim->failure, sizeof(sim->failure), "%s: %s (step %" PRIu64 ", kills %u)",
-                       what, detail, sim->step_count, sim->kill_count);
-    }
-}
-
-/* --- lives --------------------------------------------------------------------------------------
- */
-
-/* The engine has made a cut. */
-static void on_cut(void *self)
-{
-    struct sim *sim = self;
-    tr_oracle_begin_snapshot(&sim->oracle, &sim->snapshot.model.cut);
-    tr_sim_snapshot_begin(&sim->snapshot, sim->history.text.used);
-    sim->safe_effects = sim->snapshot.model.cut.effects_before;
-    sim->safe_history_bytes = sim->history.text.used;
-}
-
-static bool open_engine(struct sim *sim)
-{
-    struct tr_error err = {0};
-    sim->make.seed = tr_random_next(&sim->random);
-    tr_sim_snapshot_begin_life(&sim->snapshot);
-    if (tr_sim_engine_open(&sim->engine, &sim->make, &err) != TR_OK) {
-        fail(sim, "start", err.text);
-        return false;
-    }
-    if (sim->engine.takes_snapshot) {
-        return true; /* on_cut() */
-    }
-    tr_oracle_begin_life(&sim->oracle, sim->store.value.used > 0 ? &sim->engine.position : NULL);
-    return true;
-}
-
-/* No position passes a statement whose documents are not stored, in their order. */
-static void check_history(struct sim *sim, const struct tr_saved_position *position)
-{
-    const struct tr_model_log *log = &sim->source.log;
-    const struct tr_buffer *text = &sim->history.text;
-    const uint32_t groups = tr_model_log_groups_before(log, position);
-    char wanted[TR_MODEL_STATEMENT_BYTES + 40];
-
-    while (sim->safe_effects < log->effect_count &&
-           log->effects[sim->safe_effects].transaction < groups) {
-        const int bytes =
-            snprintf(wanted, sizeof(wanted),
-                     "\"ddl\":\"%s\",\"tableChanges\":", log->effects[sim->safe_effects].ddl);
-        const uint8_t *from = text->bytes + sim->safe_history_bytes;
-        const uint8_t *at =
-            text->used == sim->safe_history_bytes
-                ? NULL
-                : memmem(from, text->used - sim->safe_history_bytes, wanted, (size_t)bytes);
-        if (at == NULL) {
-            fail(sim, "a position passes a statement that is not in the history", wanted);
-            return;
-        }
-        sim->safe_history_bytes += (size_t)(at - from) + (size_t)bytes;
-        sim->safe_effects++;
-    }
-}
-
-/* What is stored now, held against what was acknowledged. */
-static void on_save(void *self)
-{
-    struct sim *sim = self;
-    struct tr_saved_position position = {0};
-    struct tr_error err = {0};
-    if (sim->options.verbose) {
-        printf("step %" PRIu64 ": saved %.*s\n", sim->step_count, (int)sim->store.value.used,
-               (const char *)sim->store.value.bytes);
-    }
-    if (tr_sim_engine_parse(&sim->engine, tr_span_of(sim->store.value.bytes, sim->store.value.used),
-                            &position, &err) != TR_OK) {
-        fail(sim, "saved text", err.text);
-    } else {
-        tr_oracle_saved(&sim->oracle, &position);
-        if (sim->model.has_history && sim->oracle.failure[0] == '\0') {
-            check_history(sim, &position);
-        }
-        const char *missing = tr_sim_snapshot_on_save(&sim->snapshot, &sim->oracle, &sim->history);
-        if (missing != NULL) {
-            fail(sim, "a snapshot was saved as finished, but is not in the history", missing);
-        }
-    }
-    tr_gtid_set_close(position.gtids);
-}
-
-static bool kill_and_restart(struct sim *sim)
-{
-    sim->kill_count++;
-    tr_model_kinesis_kill(&sim->kinesis);
-    tr_model_store_kill(&sim->store);
-    tr_model_history_kill(&sim->history);
-    sim->source.connected = false;
-    tr_sim_engine_close(&sim->engine);
-    sim->now_ns += 50 * TR_NS_PER_MS;
-    return open_engine(sim);
-}
-
-/* A step of the engine alone. */
-static bool step_engine(struct sim *sim)
-{
-    sim->step_count++;
-    const uint32_t work = tr_pipeline_step(&sim->engine.pipeline, sim->now_ns);
-    /* Little time passes while there is work, more while everybody waits for something. */
-    sim->now_ns += 1000 + (int64_t)tr_random_below(&sim->random, work == 0 ? 2000 : 50) * 1000;
-    const struct tr_error *fault = tr_fault_seen(&sim->engine.fault);
-    if (fault != NULL && !tr_sim_snapshot_is_expected(&sim->snapshot, fault)) {
-        fail(sim, "fault", fault->text);
-    }
-    if (sim->oracle.failure[0] != '\0') {
-        fail(sim, "oracle", sim->oracle.failure);
-    }
-    return sim->failure[0] == '\0';
-}
-
-/* Reads no more, delivers and saves all that was read. */
-static bool stop_engine(struct sim *sim)
-{
-    const uint64_t limit = sim->step_count + STEPS_MAX;
-    tr_pipeline_begin_stop(&sim->engine.pipeline);
-    while (!tr_pipeline_is_drained(&sim->engine.pipeline) && sim->step_count < limit) {
-        if (!step_engine(sim)) {
-            return false;
-        }
-    }
-    tr_coordinator_begin_stop(&sim->engine.pipeline.coordinator);
-    while (!tr_coordinator_is_stopped(&sim->engine.pipeline.coordinator) &&
-           sim->step_count < limit) {
-        if (!step_engine(sim)) {
-            return false;
-        }
-    }
-    if (sim->step_count >= limit) {
-        fail(sim, "orderly stop", "does not end");
-        return false;
-    }
-    return true;
-}
-
-/* A step, and what the seed has in mind for the snapshot: an end of this life in one of its phases.
- */
-static bool step(struct sim *sim)
-{
-    if (!step_engine(sim)) {
-        return false;
-    }
-    switch (
-        tr_sim_snapshot_judge(&sim->snapshot, &sim->oracle, tr_fault_seen(&sim->engine.fault))) {
-    case TR_SIM_LIFE_STOPS:
-        return stop_engine(sim) && kill_and_restart(sim);
-    case TR_SIM_LIFE_IS_KILLED:
-        return kill_and_restart(sim);
-    case TR_SIM_LIFE_GOES_ON:
-        break;
-    }
-    return true;
-}
-
 /* --- what a seed decides ------------------------------------------------------------------------
  */
 
@@ -237,17 +41,12 @@ static void draw(struct sim *sim)
 {
     struct tr_random *random = &sim->random;
     tr_sim_draw_model(random, sim->options.seed, &sim->model);
-    sim->model.has_history = tr_random_chance(random, 400);
-    if (sim->model.has_history) {
-        sim->model.has_minimal_metadata = tr_random_chance(random, 700);
-        sim->model.ddl_permille = 20 + tr_random_below(random, 150);
-        sim->model.publishes = tr_random_chance(random, 600);
-        sim->model.sends_truncates = tr_random_chance(random, 500);
-    }
+    tr_sim_draw_history(random, &sim->model);
     sim->transaction_goal = sim->options.is_short ? 8 : 20 + tr_random_below(random, 120);
     sim->kill_permyriad = tr_sim_maybe(random, 500, 60);
     if (sim->model.has_history && tr_random_chance(random, 500)) {
         sim->kill_permyriad += 40; /* between a document, its statement's end and the save */
+        sim->damage_permille = tr_sim_maybe(random, 500, 1000);
     }
     sim->sink = (struct tr_model_kinesis_options){
         .seed = sim->options.seed,
@@ -273,6 +72,7 @@ static void draw(struct sim *sim)
         .flight_bytes_max = tr_random_chance(random, 200) ? 2 * 1024 * 1024 : 0,
         .keys_max = tr_random_chance(random, 250) ? TR_SHIPPER_KEYS_MIN : 0,
         .history = sim->model.has_history ? &sim->history : NULL,
+        .skips_unparseable = tr_random_chance(random, 500),
         .create_shards = tr_random_chance(random, 200) ? 1 + tr_random_below(random, 4) : 0,
         .replay_bytes_max =
             tr_random_chance(random, 200) ? 100000 + tr_random_below(random, 1000000) : 0,
@@ -307,15 +107,15 @@ static void draw(struct sim *sim)
 static bool run_workload(struct sim *sim)
 {
     while (sim->source.log.transaction_count < sim->transaction_goal &&
-           sim->step_count < STEPS_MAX) {
+           sim->step_count < SIM_STEPS_MAX) {
         if (tr_random_chance(&sim->random, 100)) {
             tr_model_log_commit(&sim->source.log, 1 + tr_random_below(&sim->random, 4));
         }
-        if (!step(sim) || (tr_random_below(&sim->random, 10000) < sim->kill_permyriad &&
-                           !kill_and_restart(sim))) {
+        if (!sim_step(sim) || (tr_random_below(&sim->random, 10000) < sim->kill_permyriad &&
+                               !sim_kill_and_restart(sim))) {
             return false;
         }
-        if (sim->step_count == sim->options.kill_at_step && !kill_and_restart(sim)) {
+        if (sim->step_count == sim->options.kill_at_step && !sim_kill_and_restart(sim)) {
             return false;
         }
     }
@@ -325,12 +125,12 @@ static bool run_workload(struct sim *sim)
 /* Everything in those tables arrives, or all that memory allows, with never so long between two records. */
 static bool drain(struct sim *sim, uint32_t tables, int64_t patience_ns, const char *what)
 {
-    const uint64_t limit = sim->step_count + STEPS_MAX;
+    const uint64_t limit = sim->step_count + SIM_STEPS_MAX;
     uint64_t record_count = sim->oracle.record_count;
     int64_t progress_ns = sim->now_ns;
     while (!tr_oracle_is_complete(&sim->oracle, tables, false) || sim->oracle.in_snapshot) {
-        if (!step(sim) ||
-            (sim->step_count == sim->options.kill_at_step && !kill_and_restart(sim))) {
+        if (!sim_step(sim) ||
+            (sim->step_count == sim->options.kill_at_step && !sim_kill_and_restart(sim))) {
             return false;
         }
         if (sim->oracle.record_count != record_count) {
@@ -343,7 +143,8 @@ static bool drain(struct sim *sim, uint32_t tables, int64_t patience_ns, const c
         }
         if (sim->step_count >= limit || is_stuck) {
             const bool is_complete = tr_oracle_is_complete(&sim->oracle, tables, true);
-            fail(sim, what, is_complete ? "the snapshot's end is not saved" : sim->oracle.failure);
+            sim_fail(sim, what,
+                     is_complete ? "the snapshot's end is not saved" : sim->oracle.failure);
             return false;
         }
     }
@@ -353,6 +154,18 @@ static bool drain(struct sim *sim, uint32_t tables, int64_t patience_ns, const c
 static bool drain_all(struct sim *sim)
 {
     return drain(sim, UINT32_MAX, INT64_MAX, "does not drain");
+}
+
+/* Its text was lost or edited while the engine was not running. */
+static bool damage_history(struct sim *sim)
+{
+    const bool is_damaged = sim->damage_permille > 0;
+    sim->damage_permille = 1000;
+    if (is_damaged && (!sim_kill_and_restart(sim) || !drain_all(sim))) {
+        return false;
+    }
+    sim->damage_permille = 0;
+    return true;
 }
 
 /* One stream answers nothing any more; the others must go on. */
@@ -377,7 +190,7 @@ static bool run_dead_stream(struct sim *sim)
         sim->now_ns + (int64_t)tr_random_below(&sim->random, 10000) * TR_NS_PER_MS;
     for (uint32_t i = 0; i < sim->dead_groups; i++) {
         tr_model_log_commit(&sim->source.log, 1);
-        if (!step(sim) || !step(sim)) {
+        if (!sim_step(sim) || !sim_step(sim)) {
             return false;
         }
     }
@@ -385,7 +198,7 @@ static bool run_dead_stream(struct sim *sim)
         return false;
     }
     while (sim->now_ns < end_ns) {
-        if (!step(sim)) {
+        if (!sim_step(sim)) {
             return false;
         }
     }
@@ -397,17 +210,17 @@ static bool run_dead_stream(struct sim *sim)
 static bool stop(struct sim *sim)
 {
     char leak[200];
-    if (!stop_engine(sim)) {
+    if (!sim_stop(sim)) {
         return false;
     }
     for (int i = 0;
          i < HOME_STEPS && tr_sim_engine_find_leak(&sim->engine, leak, sizeof(leak)) != NULL; i++) {
-        if (!step(sim)) {
+        if (!sim_step(sim)) {
             return false;
         }
     }
     if (tr_sim_engine_find_leak(&sim->engine, leak, sizeof(leak)) != NULL) {
-        fail(sim, "after an orderly stop", leak);
+        sim_fail(sim, "after an orderly stop", leak);
         return false;
     }
     return true;
@@ -420,22 +233,22 @@ static bool restart(struct sim *sim)
     tr_sim_engine_close(&sim->engine);
     sim->source.connected = false;
     const uint64_t request_count = sim->kinesis.request_count;
-    if (!open_engine(sim)) {
+    if (!sim_open(sim)) {
         return false;
     }
     for (int i = 0; i < (sim->options.is_short ? QUIET_STEPS / 10 : QUIET_STEPS); i++) {
-        if (!step(sim)) {
+        if (!sim_step(sim)) {
             return false;
         }
     }
     if (sim->engine.takes_snapshot) {
-        fail(sim, "restart after an orderly stop", "the snapshot is taken again");
+        sim_fail(sim, "restart after an orderly stop", "the snapshot is taken again");
         return false;
     }
     if (sim->kinesis.request_count != request_count) {
         (void)snprintf(text, sizeof(text), "%" PRIu64 " requests were sent",
                        sim->kinesis.request_count - request_count);
-        fail(sim, "restart after an orderly stop", text);
+        sim_fail(sim, "restart after an orderly stop", text);
         return false;
     }
     return true;
@@ -443,7 +256,7 @@ static bool restart(struct sim *sim)
 
 static bool run_phases(struct sim *sim)
 {
-    if (!open_engine(sim) || !run_workload(sim)) {
+    if (!sim_open(sim) || !run_workload(sim)) {
         return false;
     }
     sim->source.faults_on = false;
@@ -453,11 +266,11 @@ static bool run_phases(struct sim *sim)
     tr_sim_snapshot_end_faults(&sim->snapshot);
     const bool arrived = drain_all(sim);
     sim->busy_step_count = sim->step_count;
-    if (!arrived || !run_dead_stream(sim) || !stop(sim)) {
+    if (!arrived || !damage_history(sim) || !run_dead_stream(sim) || !stop(sim)) {
         return false;
     }
     if (!tr_oracle_is_rebuilt(&sim->oracle)) {
-        fail(sim, "oracle", sim->oracle.failure);
+        sim_fail(sim, "oracle", sim->oracle.failure);
         return false;
     }
     return restart(sim);
@@ -470,7 +283,8 @@ static void describe(const struct sim *sim, struct tr_sim_result *result)
         result->text, sizeof(result->text),
         "%s; %s%s, %u tables, %u keys, %u groups, %u changes, %u files, D=%u, S=%u, %" PRIu64
         " steps, %u kills, %u connects, %" PRIu64 " requests, %" PRIu64 " records, %" PRIu64
-        " repeats, %" PRIu64 " saves%s%s, %u statements, %" PRIu64 " documents",
+        " repeats, %" PRIu64 " saves%s%s, %u statements, %" PRIu64
+        " documents, %u histories refused",
         result->passed ? "passed" : sim->failure,
         sim->model.flavor == TR_FLAVOR_MYSQL ? "MySQL" : "MariaDB",
         sim->model.by_file ? " by file" : "", sim->model.table_count, sim->model.key_count,
@@ -482,7 +296,7 @@ static void describe(const struct sim *sim, struct tr_sim_result *result)
         : sim->model.has_minimal_metadata ? ", history of all"
                                           : ", history",
         sim->model.publishes ? " and stream" : "", log->statement_count,
-        sim->history.document_count);
+        sim->history.document_count, sim->refused_count);
     tr_sim_snapshot_describe(&sim->snapshot, result->text, sizeof(result->text));
 }
 
@@ -502,13 +316,14 @@ void tr_sim_run(const struct tr_sim_options *options, struct tr_sim_result *resu
     tr_model_kinesis_init(&sim.kinesis, &sim.oracle, &sim.sink);
     tr_model_store_init(&sim.store, options->seed, tr_random_below(&sim.random, 300));
     tr_model_history_init(&sim.history, options->seed, tr_random_below(&sim.random, 300));
-    sim.store.on_save = on_save;
+    sim.history_check = (struct tr_history_check){.log = &sim.source.log, .history = &sim.history};
+    sim.store.on_save = sim_on_save;
     sim.store.on_save_self = &sim;
     sim.make.source = &sim.source.port;
     sim.make.store = &sim.store;
     sim.make.log = &sim.source.log;
     sim.make.snapshot = sim.snapshot.is_on ? &sim.snapshot.model : NULL;
-    sim.make.on_cut = on_cut;
+    sim.make.on_cut = sim_on_cut;
     sim.make.on_cut_self = &sim;
     tr_model_log_commit(&sim.source.log, 3 + sim.snapshot.groups_before);
     sim.transaction_goal += sim.snapshot.groups_before;
@@ -516,6 +331,7 @@ void tr_sim_run(const struct tr_sim_options *options, struct tr_sim_result *resu
     result->step_count = sim.busy_step_count;
     describe(&sim, result);
     tr_sim_engine_close(&sim.engine);
+    tr_history_check_deinit(&sim.history_check);
     tr_model_history_deinit(&sim.history);
     tr_model_store_deinit(&sim.store);
     tr_model_kinesis_deinit(&sim.kinesis);
