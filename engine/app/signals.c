@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -28,6 +29,10 @@ static void on_signal(int number)
     static const char text[] = "tailrace: interrupted: ended at once, what is saved is true\n";
     const int error = errno;
 
+    /* A terminal that closes may say so twice, by its shell and by the kernel. */
+    if (number == SIGHUP && atomic_load_explicit(&handled.seen_count, memory_order_relaxed) > 0) {
+        return;
+    }
     /* Relaxed: the descriptor orders the rest. */
     if (number == SIGALRM ||
         atomic_fetch_add_explicit(&handled.seen_count, 1, memory_order_relaxed) > 0) {
@@ -61,6 +66,10 @@ static void handle(void (*handler)(int))
     (void)sigaction(SIGTERM, &action, NULL); /* these cannot fail with these arguments */
     (void)sigaction(SIGINT, &action, NULL);
     (void)sigaction(SIGALRM, &action, NULL);
+    struct sigaction hangup;
+    if (sigaction(SIGHUP, NULL, &hangup) == 0 && hangup.sa_handler != SIG_IGN) { /* nohup */
+        (void)sigaction(SIGHUP, &action, NULL);
+    }
 }
 
 enum tr_code tr_signals_open(struct tr_signals *signals, struct tr_reactor *reactor,
@@ -72,8 +81,8 @@ enum tr_code tr_signals_open(struct tr_signals *signals, struct tr_reactor *reac
         (struct tr_signals){.fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC), .reactor = reactor};
     if (signals->fd < 0) {
         return TR_FAIL(err, TR_ERR_SYSTEM, TR_STOP,
-                       "signals: cannot be watched (errno %d): raise the limit of open files",
-                       errno);
+                       "signals: cannot be watched (%s): raise the limit of open files",
+                       strerrordesc_np(errno));
     }
     (void)signal(SIGPIPE, SIG_IGN);
     handled.event_fd = signals->fd;

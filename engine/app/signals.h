@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * SIGTERM and SIGINT: the first one asks for an orderly stop, by a descriptor on the main thread's
- * reactor; the second ends the process at once (exit code of TR_ERR_INTERRUPTED), and so does the
+ * SIGTERM, SIGINT and SIGHUP (but under nohup): the first one asks for an orderly stop, by a descriptor on the main thread's
+ * reactor; the second (of the first two) ends the process at once (exit code of TR_ERR_INTERRUPTED), and so does the
  * time that an orderly stop may take: whatever a thread is blocked in. SIGPIPE is ignored.
  * @thread main
  */
@@ -21,7 +21,7 @@ struct tr_signals {
 };
 
 /*
- * Watches both signals; one at a time per process. `stop_ms_max`: an orderly stop that takes this
+ * Watches them; one at a time per process. `stop_ms_max`: an orderly stop that takes this
  * long and some seconds more has failed. Errors: TR_ERR_SYSTEM.
  */
 TR_NODISCARD enum tr_code tr_signals_open(struct tr_signals *signals, struct tr_reactor *reactor,

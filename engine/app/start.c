@@ -17,6 +17,7 @@
 #include "stages/ship/transport_curl.h"
 
 #define RETRY_NS (250 * TR_NS_PER_MS)
+#define WAITING_LOG_NS (10 * TR_NS_PER_S) /* a line per try would fill the log of who waits long */
 #define READER_BYTES ((size_t)1024 * 1024) /* of an answer to a control call */
 
 static int64_t now_ns(void)
@@ -48,7 +49,12 @@ bool tr_start_may_retry(struct tr_start *start, struct tr_error *err)
     if (err->remedy == TR_STOP || now_ns() >= start->deadline_ns) {
         return false;
     }
-    tr_log_error(TR_LOG_WARN, "start.waiting", err);
+    if (start->waiting_told_ns == 0 || start->waiting_for != err->code ||
+        now_ns() - start->waiting_told_ns >= WAITING_LOG_NS) {
+        start->waiting_told_ns = now_ns();
+        start->waiting_for = err->code;
+        tr_log_error(TR_LOG_WARN, "start.waiting", err);
+    }
     if (tr_start_wait_until(start, now_ns() + RETRY_NS, &interrupted) != TR_OK) {
         *err = interrupted;
         return false;

@@ -37,6 +37,8 @@ struct tr_start {
     struct tr_reactor *service_reactor; /* borrowed: the store waits on it; main turns it until the
                                            threads start */
     int64_t deadline_ns;                /* until then a peer that does not answer is asked again */
+    int64_t waiting_told_ns;            /* when it was logged last that one is waited for; 0: never */
+    enum tr_code waiting_for;           /* what was said then */
     bool read_only;                     /* no lock on the store, and nothing is written */
     bool is_command; /* somebody waits: a held lock is an error at once, a silent Redis soon */
     /* Made here, owned. */

@@ -170,6 +170,13 @@ class Processes(WithServer):
         self.assertLess(time.monotonic() - start, 5.5)
         self.assertIn("drained=yes saved=yes", engine.output)
 
+    def test_terminal_that_closes_is_as_good_as_sigterm(self):
+        engine = self.engine().start()
+        engine.process.signal(signal.SIGHUP)
+        engine.process.signal(signal.SIGHUP)  # by the shell and by the kernel
+        self.assertEqual(0, engine.process.wait())
+        self.assertIn("drained=yes saved=yes", engine.output)
+
     def test_sigint_is_as_good_as_sigterm(self):
         engine = self.engine().start()
         engine.process.signal(signal.SIGINT)
