@@ -81,6 +81,20 @@ bool ddl_take_if_exists(struct ddl_parser *parser)
     return true;
 }
 
+bool ddl_take_period(struct ddl_parser *parser)
+{
+    if (ddl_take_words(parser, "PERIOD", "FOR")) {
+        return true;
+    }
+    if (!ddl_take_words(parser, "PERIOD", "IF")) {
+        return false;
+    }
+    (void)ddl_take_word(parser, "NOT");
+    (void)ddl_take_word(parser, "EXISTS");
+    (void)ddl_take_word(parser, "FOR");
+    return true;
+}
+
 void ddl_skip_parentheses(struct ddl_parser *parser)
 {
     uint64_t depth = 0;

@@ -137,6 +137,8 @@ struct tr_sql_token ddl_peek(const struct ddl_parser *parser);
 bool ddl_take_words(struct ddl_parser *parser, const char *first, const char *second);
 /* IF EXISTS, IF NOT EXISTS. */
 bool ddl_take_if_exists(struct ddl_parser *parser);
+/* MariaDB's PERIOD [IF [NOT] EXISTS] FOR; a column may be called period. */
+bool ddl_take_period(struct ddl_parser *parser);
 /* At an opening parenthesis: goes behind its closing one. */
 void ddl_skip_parentheses(struct ddl_parser *parser);
 /* Goes to the next comma or closing parenthesis outside of any, or to the end. */

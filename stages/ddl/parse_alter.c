@@ -255,7 +255,7 @@ static void parse_drop(struct alteration *alter)
         }
     } else if (ddl_take_words(parser, "SYSTEM", "VERSIONING")) {
         draft->is_versioned = false;
-    } else if (ddl_take_words(parser, "PERIOD", "FOR")) {
+    } else if (ddl_take_period(parser)) {
         ddl_skip_clause(parser);
     } else {
         (void)ddl_take_word(parser, "COLUMN");

@@ -111,7 +111,7 @@ bool ddl_parse_key(struct ddl_parser *parser, struct ddl_draft *draft)
     bool is_unique = false;
     bool is_primary = false;
 
-    if (ddl_take_words(parser, "PERIOD", "FOR")) {
+    if (ddl_take_period(parser)) {
         parse_period(parser, draft);
         return true;
     }
@@ -169,7 +169,6 @@ bool ddl_parse_key(struct ddl_parser *parser, struct ddl_draft *draft)
 /* p (a, b) */
 static void parse_period(struct ddl_parser *parser, struct ddl_draft *draft)
 {
-    (void)ddl_take_if_exists(parser);
     while (!ddl_at_end(parser) && !ddl_at_mark(parser, '(')) {
         ddl_step(parser);
     }

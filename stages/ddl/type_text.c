@@ -109,8 +109,11 @@ static void write_numbers(const struct ddl_parser *parser, const struct ddl_type
             (void)snprintf(text, bytes, "(%u)", type->length);
         }
     } else if (strcmp(base, "year") == 0) {
+        const bool is_short = type->has_length && type->length == 2;
         (void)snprintf(text, bytes, "%s",
-                       ddl_model_options(parser->model)->hides_int_width ? "" : "(4)");
+                       ddl_model_options(parser->model)->hides_int_width ? ""
+                       : is_short                                        ? "(2)"
+                                                                         : "(4)");
     } else if (strcmp(base, "vector") == 0) {
         (void)snprintf(text, bytes, "(%u)", type->has_length ? type->length : VECTOR_DIMENSIONS);
     }

@@ -278,6 +278,10 @@ static void mariadb_periods(void **state)
           "CREATE TABLE t (a DATE, b DATE, k INT, PERIOD FOR p (a, b), UNIQUE (k, p WITHOUT "
           "OVERLAPS)) ;; ALTER TABLE t WITH SYSTEM VERSIONING COMMENT='x', ADD c INT",
           "a date NOT NULL, b date NOT NULL, k int(11), c int(11) | k(k)");
+    check(TR_FLAVOR_MARIADB,
+          "CREATE TABLE t (a DATE, b DATE) ;; ALTER TABLE t ADD PERIOD IF NOT EXISTS FOR p (a, b), "
+          "ADD period INT ;; ALTER TABLE t DROP PERIOD IF EXISTS FOR q, DROP period, ADD y YEAR(2)",
+          "a date NOT NULL, b date NOT NULL, y year(2)");
 }
 
 static void oracle_mode_of_mariadb(void **state)
