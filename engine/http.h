@@ -6,6 +6,7 @@
  *   /q/health         MicroProfile Health JSON; 503 unless live and ready
  *   /q/health/live    503 once failed
  *   /q/health/ready   503 unless streaming, idle or behind
+ *   /q/health/started 503 while starting
  *
  * Bounded: 32 connections (more wait in the listen queue), 8 KiB of request head, 10 s to send it,
  * 30 s without progress of an answer, 60 s idle between requests. It needs no actor: everything

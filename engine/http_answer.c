@@ -101,7 +101,9 @@ static void put_error(struct tr_http_answer *answer, int status, bool is_head)
 {
     char body[128];
 
-    (void)snprintf(body, sizeof(body), "%d %s\n", status, reason_of(status));
+    (void)snprintf(
+        body, sizeof(body), "%d %s%s\n", status, reason_of(status),
+        status == 404 ? ": there are /metrics and /q/health, with /live, /ready, /started" : "");
     put_whole(answer, status, "text/plain; charset=utf-8", body, is_head);
 }
 
@@ -319,6 +321,8 @@ void tr_http_answer_request(struct tr_http_answer *answer, struct tr_span head,
         put_health(answer, health, tr_health_is_live(state), is_head);
     } else if (tr_span_equals(request.path, tr_span_of_text("/q/health/ready"))) {
         put_health(answer, health, tr_health_is_ready(state), is_head);
+    } else if (tr_span_equals(request.path, tr_span_of_text("/q/health/started"))) {
+        put_health(answer, health, state != TR_HEALTH_STARTING, is_head);
     } else {
         put_error(answer, 404, is_head);
     }

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "engine/http.h"
-
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -14,9 +12,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 #include "engine/clock.h"
+#include "engine/http.h"
+
+#include <cmocka.h>
 
 #define ROUNDS_MAX 20000
 
@@ -153,6 +152,8 @@ static void http_health_answers_by_state(void **state)
         expect(data);
         ask(fd, "GET /q/health/ready HTTP/1.1\r\nHost: x\r\n\r\n", "}]}");
         expect(cases[i].is_ready ? "HTTP/1.1 200 OK\r\n" : "HTTP/1.1 503 Service Unavailable\r\n");
+        ask(fd, "GET /q/health/started HTTP/1.1\r\nHost: x\r\n\r\n", "}]}");
+        expect(cases[i].state == TR_HEALTH_STARTING ? "HTTP/1.1 503 " : "HTTP/1.1 200 OK\r\n");
         ask(fd, "GET /q/health HTTP/1.1\r\nHost: x\r\n\r\n", "}]}");
         expect(cases[i].is_ready ? "HTTP/1.1 200 OK\r\n" : "HTTP/1.1 503 Service Unavailable\r\n");
     }
