@@ -4,7 +4,7 @@
  * threads at one ring.
  *
  * Each port is used by one thread: the source by ingest's, a model Kinesis with an oracle of its
- * own by each shipper's, the store by the coordinator's. The log is written before the start and
+ * own by each shipper's, the stores of position and history by the coordinator's. The log is written before the start and
  * not touched after it. A run is killed up to twice (its threads end wherever they are), then
  * drained and stopped in order. The oracles judge at the end of each life; the thread sanitizer
  * judges all along.
@@ -19,6 +19,7 @@
 #include "engine/app/pipeline.h"
 #include "engine/log.h"
 #include "tests/property/seed.h"
+#include "tests/sim/history_check.h"
 #include "tests/sim/model_kinesis.h"
 #include "tests/sim/model_source.h"
 #include "tests/sim/sim_draw.h"
@@ -47,6 +48,8 @@ struct stress {
     struct tr_model_kinesis kinesis[SHIPPERS_MAX];
     struct tr_oracle oracles[SHIPPERS_MAX];
     struct tr_model_store store;
+    struct tr_model_history history;
+    struct tr_history_check history_check;
     struct tr_sim_engine engine;
     struct tr_reactor *reactor;         /* the test's own: what it waits on */
     struct tr_reactor *service_reactor; /* the coordinator's */
@@ -100,6 +103,7 @@ static void open_stress(struct stress *stress, uint64_t seed, enum tr_thread_pla
     stress->seed = seed;
     stress->random.state = seed;
     tr_sim_draw_model(&stress->random, seed, &stress->model);
+    tr_sim_draw_history(&stress->random, &stress->model);
     stress->model.refuse_permille /= 10;
     stress->port = (struct tr_source_port){.self = stress,
                                            .framing = TR_FRAMING_PACKETS,
@@ -121,12 +125,17 @@ static void open_stress(struct stress *stress, uint64_t seed, enum tr_thread_pla
         .clock = tr_clock_system(),
         .source = &stress->port,
         .store = &stress->store,
+        .history = stress->model.has_history ? &stress->history : NULL,
+        .skips_unparseable = true,
         .open_transport = open_transport,
         .open_transport_self = stress};
     tr_model_source_init(&stress->source, &stress->model);
     stress->make.log = &stress->source.log;
     tr_model_log_commit(&stress->source.log, 10 + tr_random_below(&stress->random, 60));
     tr_model_store_init(&stress->store, seed, 0);
+    tr_model_history_init(&stress->history, seed, tr_random_below(&stress->random, 15));
+    stress->history_check =
+        (struct tr_history_check){.log = &stress->source.log, .history = &stress->history};
     for (uint32_t s = 0; s < stress->make.shipper_count; s++) {
         const struct tr_model_kinesis_options sink = {.seed = seed + s,
                                                       .fault_permille =
@@ -152,6 +161,8 @@ static void close_stress(struct stress *stress)
         tr_model_kinesis_deinit(&stress->kinesis[s]);
         tr_oracle_deinit(&stress->oracles[s]);
     }
+    tr_history_check_deinit(&stress->history_check);
+    tr_model_history_deinit(&stress->history);
     tr_model_store_deinit(&stress->store);
     tr_model_source_deinit(&stress->source);
     tr_reactor_close(stress->reactor);
@@ -202,6 +213,11 @@ static void judge(struct stress *stress)
             tr_span_of(stress->store.value.bytes, stress->store.value.used);
         check(stress, tr_sim_engine_parse(&stress->engine, stored, &position, &err) == TR_OK,
               err.text);
+        const struct tr_model_effect *missed = NULL;
+        check(stress,
+              !stress->model.has_history ||
+                  tr_history_check_covers(&stress->history_check, &position, &missed),
+              "a position passes a statement that is not in the history");
     }
     for (uint32_t s = 0; s < stress->make.shipper_count; s++) {
         if (has_saved) {
@@ -220,6 +236,7 @@ static void kill_engine(struct stress *stress)
         tr_model_kinesis_kill(&stress->kinesis[s]);
     }
     tr_model_store_kill(&stress->store);
+    tr_model_history_kill(&stress->history);
     judge(stress);
     tr_sim_engine_close(&stress->engine);
     tr_reactor_close(stress->service_reactor);

@@ -285,7 +285,6 @@ void tr_model_log_init(struct tr_model_log *log, const struct tr_model_options *
     }
     log->number_last = TR_MODEL_COLUMNS_MIN - 1;
     log->shadow_of = TR_MODEL_TABLES_MAX;
-    log->unknown_group = -1;
     for (uint32_t i = 0; i < TR_MODEL_SOURCES_MAX; i++) {
         log->number_next[i] = 1;
     }

@@ -134,6 +134,7 @@ struct tr_model_effect {
     const char *type;     /* "CREATE", "ALTER", "DROP"; NULL: of no table that is known */
     const char *database; /* "sim", "other" */
     char table[16];
+    bool is_unknown;  /* a statement on a captured table that cannot be understood */
     bool has_columns; /* and `columns` are the table's behind it */
     struct tr_model_columns columns;
     char ddl[TR_MODEL_STATEMENT_BYTES];
@@ -160,7 +161,6 @@ struct tr_model_log {
     uint32_t statement_count;
     uint32_t doubtful_tables; /* a bit each: nothing was said of them since a statement that nobody
                                  understands */
-    int64_t unknown_group;    /* the first such statement on a captured table; -1 = none */
     uint64_t table_ids[TR_MODEL_TABLES_MAX + 1]; /* the last one: other.u0 */
     uint64_t table_id_next;
     uint64_t number_next[TR_MODEL_SOURCES_MAX];
@@ -187,6 +187,10 @@ void tr_model_log_write_start(const struct tr_model_log *log, struct tr_buffer *
 
 /* Commits `count` more groups. */
 void tr_model_log_commit(struct tr_model_log *log, uint32_t count);
+
+/* The first group from that one on whose statement on a captured table cannot be understood; UINT32_MAX:
+ * none. */
+uint32_t tr_model_log_next_unknown(const struct tr_model_log *log, uint32_t group);
 
 /* The name of the column of that number. */
 #define TR_MODEL_NAME_BYTES 5

@@ -420,14 +420,22 @@ static void commit_unknown(struct tr_model_log *log, uint32_t table)
     char sql[TR_MODEL_STATEMENT_BYTES];
     (void)snprintf(sql, sizeof(sql), "ALTER TABLE %s FROBNICATE /* %u */",
                    model_log_table_names[table], log->transaction_count);
-    if (log->unknown_group < 0) {
-        log->unknown_group = log->transaction_count;
-    }
     if (!log->options.has_minimal_metadata) {
         log->doubtful_tables |= 1u << table;
     }
     leave_text(log, "sim", sql);
+    log->effects[log->effect_count - 1].is_unknown = true;
     model_log_commit_query(log, sql);
+}
+
+uint32_t tr_model_log_next_unknown(const struct tr_model_log *log, uint32_t group)
+{
+    uint32_t i = 0;
+    while (i < log->effect_count &&
+           (!log->effects[i].is_unknown || log->effects[i].transaction < group)) {
+        i++;
+    }
+    return i < log->effect_count ? log->effects[i].transaction : UINT32_MAX;
 }
 
 /* --- drawing ------------------------------------------------------------------------------------

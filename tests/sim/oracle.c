@@ -156,7 +156,7 @@ static void write_images(struct tr_oracle *oracle, const struct tr_model_change 
 
 /* Whether `data` is the item's record: its images and its operation byte for byte, its GTID and
  * file; of a schema change all behind the source block. */
-static bool is_record_of(struct tr_oracle *oracle, const struct tr_oracle_item *item,
+bool tr_oracle_is_record(struct tr_oracle *oracle, const struct tr_oracle_item *item,
                          struct tr_span data)
 {
     static const char letters[] = "cudt";
@@ -282,7 +282,7 @@ uint32_t tr_oracle_sent(struct tr_oracle *oracle, struct tr_oracle_key *key, str
         fail_record(oracle, stream, key_text, data, "a partition key of more than 256 characters");
     }
     const uint32_t index = key->head + key->flight;
-    if (index >= key->item_count || !is_record_of(oracle, &key->items[index], data)) {
+    if (index >= key->item_count || !tr_oracle_is_record(oracle, &key->items[index], data)) {
         char what[120];
         (void)snprintf(what, sizeof(what),
                        "not the record that is next (item %u of %u, head %u) is sent", index,

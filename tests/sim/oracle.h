@@ -104,6 +104,10 @@ struct tr_oracle_key *tr_oracle_find(struct tr_oracle *oracle, struct tr_span st
 
 #define TR_ORACLE_NO_ITEM UINT32_MAX
 
+/* Whether `data` is the item's record, byte for byte but for times. */
+bool tr_oracle_is_record(struct tr_oracle *oracle, const struct tr_oracle_item *item,
+                         struct tr_span data);
+
 /* An entry of a request that is submitted, in its order: which item of its key it is, with the failure
  * set and NO_ITEM when it is not the next one. */
 uint32_t tr_oracle_sent(struct tr_oracle *oracle, struct tr_oracle_key *key, struct tr_span stream,

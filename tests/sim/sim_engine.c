@@ -194,11 +194,13 @@ enum tr_code sim_engine_recover_tables(struct tr_sim_engine *engine, struct tr_e
         tr_ddl_each(engine->model, use_table, &using);
         code = err->code;
     }
-    engine->publisher = (struct tr_ddl_publisher){.flavor = flavor,
-                                                  .topic_prefix = tr_span_of_text("p"),
-                                                  .filter = engine->filter,
-                                                  .stream = engine->publisher.stream,
-                                                  .wants_documents = true};
+    engine->publisher =
+        (struct tr_ddl_publisher){.flavor = flavor,
+                                  .topic_prefix = tr_span_of_text("p"),
+                                  .filter = engine->filter,
+                                  .stream = engine->publisher.stream,
+                                  .envelope_ts_is_source = options->envelope_ts_is_source,
+                                  .wants_documents = true};
     return code;
 }
 

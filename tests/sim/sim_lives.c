@@ -18,6 +18,7 @@ void sim_on_cut(void *self)
     struct sim *sim = self;
     tr_oracle_begin_snapshot(&sim->oracle, &sim->snapshot.model.cut);
     tr_sim_snapshot_begin(&sim->snapshot, sim->history.text.used);
+    sim->first_group = sim->snapshot.model.cut.group_count;
     sim->history_check.safe_effects = sim->snapshot.model.cut.effects_before;
     sim->history_check.safe_bytes = sim->history.text.used;
 }
@@ -46,6 +47,14 @@ bool sim_open(struct sim *sim)
     return true;
 }
 
+/* The group at whose statement the engine must stop, since it cannot understand it; UINT32_MAX: none. */
+static uint32_t stops_at(const struct sim *sim)
+{
+    return sim->make.skips_unparseable || !sim->model.has_minimal_metadata
+               ? UINT32_MAX
+               : tr_model_log_next_unknown(&sim->source.log, sim->first_group);
+}
+
 /* What is stored now, held against what was acknowledged. */
 void sim_on_save(void *self)
 {
@@ -65,6 +74,10 @@ void sim_on_save(void *self)
         if (sim->model.has_history && sim->oracle.failure[0] == '\0' &&
             !tr_history_check_covers(&sim->history_check, &position, &missed)) {
             sim_fail(sim, "a position passes a statement that is not in the history", missed->ddl);
+        }
+        if (sim->oracle.failure[0] == '\0' &&
+            tr_model_log_groups_before(&sim->source.log, &position) > stops_at(sim)) {
+            sim_fail(sim, "a position passes a statement", "it is not to be skipped");
         }
         const char *missing = tr_sim_snapshot_on_save(&sim->snapshot, &sim->oracle, &sim->history);
         if (missing != NULL) {
@@ -127,11 +140,11 @@ bool sim_kill_and_restart(struct sim *sim)
     return sim_open(sim);
 }
 
-/* The engine stopped at a statement that it does not understand, as it should. */
+/* The engine stopped there. */
 static bool is_at_unknown(const struct sim *sim)
 {
     const struct tr_error *fault = tr_fault_seen(&sim->engine.fault);
-    return fault != NULL && sim->source.log.unknown_group >= 0 && !sim->make.skips_unparseable &&
+    return fault != NULL && stops_at(sim) != UINT32_MAX &&
            strstr(fault->text, "a statement whose effect cannot be told") != NULL;
 }
 
@@ -157,7 +170,7 @@ static bool step_engine(struct sim *sim)
 static bool skip_unknown(struct sim *sim)
 {
     const struct tr_model_log *log = &sim->source.log;
-    const int64_t row = log->transactions[log->unknown_group].row_first;
+    const int64_t row = log->transactions[stops_at(sim)].row_first;
     const uint64_t limit = sim->step_count + SIM_STEPS_MAX;
     while (sim->oracle.saved_row < row && sim->kinesis.dead_tables == 0) {
         if (sim->step_count >= limit) {

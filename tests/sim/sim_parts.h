@@ -32,6 +32,7 @@ struct sim {
     struct tr_model_store store;
     struct tr_model_history history;
     struct tr_history_check history_check;
+    uint32_t first_group;     /* of the log, that the engine reads */
     uint32_t damage_permille; /* of the history, per kill */
     struct tr_sim_snapshot snapshot;
     struct tr_oracle oracle;
