@@ -25,11 +25,16 @@
 #define TR_FRAGMENT_GROUPS_MAX                                                                     \
     16 /* streams mixed in one fragment; a unit that has more takes more fragments */
 #define TR_FRAGMENT_MAGIC 0x46524147u
+#define TR_LATE_ROW_BYTES 9 /* a row's number has at most as many digits more than "0" */
 
 struct tr_fragment;
 
 enum tr_record_flag {
     TR_RECORD_KEYLESS = 1u, /* no key: partition key is sink.kinesis.null.key; key_bytes is 0 */
+    /* Without a row: `source.row` is that of the last row sent before, which the decoder knows only
+     * where it stands in the same unit. Then the collector writes it: its "0" is at `slot` in the
+     * value, and TR_LATE_ROW_BYTES before the value are free. Cleared then. */
+    TR_RECORD_LATE_ROW = 2u,
 };
 
 struct tr_record {
@@ -44,7 +49,7 @@ struct tr_record {
     uint32_t value_at;
     uint32_t value_bytes; /* 0 = tombstone */
     uint32_t flags;       /* enum tr_record_flag */
-    uint32_t slot;        /* the shipper's */
+    uint32_t slot;        /* the shipper's; before it see TR_RECORD_LATE_ROW */
 };
 
 struct tr_fragment_group {
@@ -65,6 +70,7 @@ struct tr_fragment {
     uint32_t high_bytes;   /* used from the back */
     uint32_t room_bytes;   /* of `bytes`: TR_FRAGMENT_BYTES, or a jumbo's room */
     bool jumbo;            /* one large record alone; memory is discarded when it comes home */
+    bool has_late_rows;    /* some record has TR_RECORD_LATE_ROW: not yet a shipper's */
     struct tr_fragment_group groups[TR_FRAGMENT_GROUPS_MAX];
     _Alignas(64) uint8_t bytes[]; /* room_bytes, then 64 bytes of slack */
 };
@@ -88,6 +94,12 @@ struct tr_bucket {
 struct tr_bucket_return {
     struct tr_fragment *fragment;
 };
+
+/*
+ * Writes the number of a record with TR_RECORD_LATE_ROW, which it is no longer then: the value grows to
+ * the left. @thread the decoder; then the collector
+ */
+void tr_fragment_write_row(struct tr_fragment_group *group, struct tr_record *record, uint32_t row);
 
 static inline const uint8_t *tr_record_key(const struct tr_record *record)
 {

@@ -27,6 +27,7 @@ struct tr_prepared;
 #define TR_UNIT_ITEMS_MAX                                                                          \
     1024 /* rows events in 256 KiB: about 900 single-row transactions of 290 bytes */
 #define TR_UNIT_OUTPUT_BYTES_MAX (2 * 1024 * 1024) /* estimated output of a unit */
+#define TR_UNIT_ROW_NONE UINT32_MAX
 
 enum tr_item_kind {
     TR_ITEM_ROWS = 0, /* a whole rows event at chunk->bytes + at */
@@ -47,10 +48,10 @@ struct tr_unit_item {
         const struct tr_schema *schema;     /* pinned until the unit is home */
         const struct tr_prepared *prepared; /* PREPARED: likewise */
     };
-    struct tr_gtid gtid;            /* source NULL: none */
-    uint64_t pos;                   /* what `source.pos` prints */
-    int64_t ts_us;                  /* what `source.ts_*` print: µs since the epoch */
-    int64_t thread_id;              /* -1 = none */
+    struct tr_gtid gtid; /* source NULL: none */
+    uint64_t pos;        /* what `source.pos` prints */
+    int64_t ts_us;       /* what `source.ts_*` print: µs since the epoch */
+    int64_t thread_id;   /* -1 = none */
     uint32_t server_id;
     uint32_t at;
     uint32_t bytes;     /* ROWS: the event without trailer; PIECE: this piece without trailer */
@@ -73,6 +74,8 @@ struct tr_unit {
     char file[TR_BINLOG_NAME_BYTES_MAX + 1]; /* what `source.file` prints, for all items */
     struct tr_unit_position position;
     uint32_t record_rows; /* written by the decoder: rows in the item with is_record_mark */
+    uint32_t
+        row_last; /* written by the decoder: `source.row` of the last row; TR_UNIT_ROW_NONE: no row */
     uint32_t item_count;
     struct tr_unit_item items[TR_UNIT_ITEMS_MAX];
 };

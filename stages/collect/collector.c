@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "stages/collect/collector.h"
 
+#include <string.h>
+
 #include "engine/assert.h"
 #include "engine/cover.h"
 
@@ -10,6 +12,8 @@
 
 static uint32_t take_returns(struct tr_collector *collector);
 static uint32_t take_decoded(struct tr_collector *collector, uint32_t budget);
+static void begin_file(struct tr_collector *collector);
+static void write_late_rows(const struct tr_collector *collector, struct tr_fragment *fragment);
 static void route_fragment(struct tr_collector *collector, struct tr_fragment *fragment);
 static bool give_to_sink(struct tr_collector *collector, const struct tr_fragment *fragment);
 static bool complete_unit(struct tr_collector *collector);
@@ -45,6 +49,7 @@ uint32_t tr_collector_step(void *self, int64_t now_ns)
             collector->decoder = entry->decoder;
             collector->unit_decoded = false;
             tr_ring_release(collector->options.manifest, 1);
+            begin_file(collector);
         }
         if (!collector->unit_decoded) {
             const uint32_t taken = take_decoded(collector, STEP_FRAGMENTS - work_count);
@@ -151,6 +156,9 @@ static uint32_t take_decoded(struct tr_collector *collector, uint32_t budget)
             TR_CHECK_MAGIC(message.fragment, TR_FRAGMENT_MAGIC);
             TR_ASSERT(message.fragment->unit_seq == collector->unit->seq);
             TR_ASSERT(message.fragment->decoder == collector->decoder);
+            if (message.fragment->has_late_rows) {
+                write_late_rows(collector, message.fragment);
+            }
             if (collector->options.sink != NULL) {
                 if (!give_to_sink(collector, message.fragment)) {
                     collector->sink_refused = true;
@@ -166,6 +174,32 @@ static uint32_t take_decoded(struct tr_collector *collector, uint32_t budget)
         taken++;
     }
     return taken;
+}
+
+/* Debezium counts from 0 again where a file of the log begins. */
+static void begin_file(struct tr_collector *collector)
+{
+    const struct tr_unit *unit = collector->unit;
+
+    if (strcmp(collector->file, unit->file) != 0) {
+        memcpy(collector->file, unit->file, sizeof(collector->file));
+        collector->row_last = 0;
+    }
+}
+
+/* Those that the decoder left are before the first row of the unit. */
+static void write_late_rows(const struct tr_collector *collector, struct tr_fragment *fragment)
+{
+    for (uint32_t i = 0; i < fragment->group_count; i++) {
+        struct tr_fragment_group *group = &fragment->groups[i];
+        struct tr_record *record = group->first;
+        for (uint32_t k = 0; k < group->record_count; k++, record = record->next) {
+            if ((record->flags & TR_RECORD_LATE_ROW) != 0) {
+                tr_fragment_write_row(group, record, collector->row_last);
+            }
+        }
+    }
+    fragment->has_late_rows = false;
 }
 
 /* Makes a bucket of each group; the fragment comes home when all of them are back. */
@@ -238,6 +272,9 @@ static bool complete_unit(struct tr_collector *collector)
         }
     }
     collector->unit_seq = unit->seq;
+    if (unit->row_last != TR_UNIT_ROW_NONE) {
+        collector->row_last = unit->row_last;
+    }
     tr_metric_add(options->metrics, TR_METRIC_COLLECTOR_UNITS, 1);
     /* Release, pairs with the acquire in tr_shipper_step(): all buckets of this unit were published before (I4). */
     atomic_store_explicit(&options->progress->routed_seq, unit->seq, memory_order_release);

@@ -11,7 +11,8 @@
  *        +--> units           the unit goes home
  *   returns[s] -------> a bucket is done with; the fragment of the last one goes home by empty[d]
  *
- * It merges by following the manifest: no sorting, no search. With a `sink` (tailrace decode) each record is handed to
+ * It merges by following the manifest: no sorting, no search. Records without a row get the number of the last row
+ * before them here (TR_RECORD_LATE_ROW): only here the order of all of them is known. With a `sink` (tailrace decode) each record is handed to
  * that function instead of a shipper, in order.
  *
  * The ring of positions is the only one that may be full: positions outlive their units. The collector then keeps the
@@ -71,14 +72,16 @@ struct tr_collector_options {
 
 struct tr_collector {
     struct tr_collector_options options;
-    struct tr_unit *unit;       /* travels: the unit whose turn it is; NULL: look at the manifest */
-    uint32_t decoder;           /* d(k) */
-    bool unit_decoded;          /* its last fragment was taken: what remains is to complete it */
-    bool sink_refused;          /* the sink said no: nothing moves any more */
-    uint64_t unit_seq;          /* of the last unit completed; the first is 1 */
-    uint32_t bells_due;         /* bit s: shipper s got buckets in this step */
-    _Atomic bool ended;         /* a unit with is_end was completed */
-    _Atomic uint64_t out_count; /* fragments whose buckets are not all back */
+    struct tr_unit *unit; /* travels: the unit whose turn it is; NULL: look at the manifest */
+    uint32_t decoder;     /* d(k) */
+    bool unit_decoded;    /* its last fragment was taken: what remains is to complete it */
+    bool sink_refused;    /* the sink said no: nothing moves any more */
+    uint32_t row_last;    /* `source.row` of the last row of the log's file; 0 where none was */
+    char file[TR_BINLOG_NAME_BYTES_MAX + 1]; /* that file */
+    uint64_t unit_seq;                       /* of the last unit completed; the first is 1 */
+    uint32_t bells_due;                      /* bit s: shipper s got buckets in this step */
+    _Atomic bool ended;                      /* a unit with is_end was completed */
+    _Atomic uint64_t out_count;              /* fragments whose buckets are not all back */
 };
 
 /* Prepares a collector; options are copied. */

@@ -18,11 +18,12 @@ struct writing {
     const struct tr_ddl_place *place;
     const struct ddl_entry *entry;
     const char *snapshot; /* of the record's source */
+    size_t row_at;        /* out: of the record's source */
 };
 
 static bool add_document(struct tr_ddl_publication *publication, const struct writing *writing);
 static bool add_record(struct tr_ddl_publication *publication, struct tr_prepared **last,
-                       const struct writing *writing);
+                       struct writing *writing);
 
 /* Rows logged as statements: Debezium passes over them, by their first seven letters. */
 static bool is_row_statement(struct tr_span sql)
@@ -67,12 +68,12 @@ enum tr_code tr_ddl_publish(const struct tr_ddl_publisher *publisher,
     for (uint32_t i = 0; i < plan.entry_count && is_whole; i++) {
         const struct ddl_entry *entry = &plan.entries[i];
         const bool is_last = place->is_snapshot_last && i == last_sent;
-        const struct writing writing = {.publisher = publisher,
-                                        .place = place,
-                                        .entry = entry,
-                                        .snapshot = is_last              ? "last"
-                                                    : place->is_snapshot ? "true"
-                                                                         : "false"};
+        struct writing writing = {.publisher = publisher,
+                                  .place = place,
+                                  .entry = entry,
+                                  .snapshot = is_last              ? "last"
+                                              : place->is_snapshot ? "true"
+                                                                   : "false"};
         is_whole = (!entry->is_stored || add_document(publication, &writing)) &&
                    (!entry->is_sent || add_record(publication, &last, &writing));
     }
@@ -185,7 +186,7 @@ static void add_document_change(struct ddl_text *text, const struct writing *wri
         const struct tr_span comment = ddl_visible_comment(entry->table, &print);
         ddl_text_add(text, ",\"table\":");
         ddl_text_add_table(text, entry->table, &print);
-        add_string_or_null(text, ",\"comment\":", comment, comment.bytes > 0, print.form);
+        add_string_or_null(text, ",\"comment\":", comment, comment.data != NULL, print.form);
     }
     ddl_text_add(text, "}");
 }
@@ -217,7 +218,7 @@ static bool add_document(struct tr_ddl_publication *publication, const struct wr
 
 /* --- records: contract §1.3, §4.9 --- */
 
-static void add_source(struct ddl_text *text, const struct writing *writing)
+static void add_source(struct ddl_text *text, struct writing *writing)
 {
     const struct tr_ddl_publisher *publisher = writing->publisher;
     const struct tr_ddl_place *place = writing->place;
@@ -239,7 +240,9 @@ static void add_source(struct ddl_text *text, const struct writing *writing)
     add_string_or_null(text, ",\"gtid\":", place->gtid, place->gtid.bytes > 0, form);
     add_string(text, ",\"file\":", place->file, form);
     add_number(text, ",\"pos\":", (int64_t)place->pos);
-    ddl_text_add(text, ",\"row\":0,\"thread\":");
+    ddl_text_add(text, ",\"row\":");
+    writing->row_at = text->used;
+    ddl_text_add(text, "0,\"thread\":");
     if (place->thread_id < 0) {
         ddl_text_add(text, "null");
     } else {
@@ -270,7 +273,7 @@ static void add_record_change(struct ddl_text *text, const struct writing *writi
     ddl_text_add(text, "}");
 }
 
-static void add_value(struct ddl_text *text, const struct writing *writing)
+static void add_value(struct ddl_text *text, struct writing *writing)
 {
     const struct tr_ddl_publisher *publisher = writing->publisher;
     const struct tr_ddl_place *place = writing->place;
@@ -299,7 +302,7 @@ static void add_key(struct ddl_text *text, const struct writing *writing)
 }
 
 static bool add_record(struct tr_ddl_publication *publication, struct tr_prepared **last,
-                       const struct writing *writing)
+                       struct writing *writing)
 {
     struct ddl_text text = {0};
 
@@ -309,9 +312,11 @@ static bool add_record(struct tr_ddl_publication *publication, struct tr_prepare
     const bool fits = !text.refused && text.used <= UINT32_MAX;
     struct tr_prepared *record = fits ? calloc(1, sizeof(*record) + text.used) : NULL;
     if (record != NULL) {
-        *record = (struct tr_prepared){.stream = writing->publisher->stream,
-                                       .key_bytes = (uint32_t)key_bytes,
-                                       .value_bytes = (uint32_t)(text.used - key_bytes)};
+        *record = (struct tr_prepared){
+            .stream = writing->publisher->stream,
+            .key_bytes = (uint32_t)key_bytes,
+            .value_bytes = (uint32_t)(text.used - key_bytes),
+            .row_at = writing->place->is_snapshot ? 0 : (uint32_t)(writing->row_at - key_bytes)};
         memcpy(record->bytes, text.bytes, text.used);
         *(*last == NULL ? &publication->records : &(*last)->next) = record;
         *last = record;

@@ -59,6 +59,7 @@ void tr_decode_begin_unit(struct tr_decode *decode, struct tr_unit *unit)
     decode->item_index = 0;
     decode->item_is_open = false;
     unit->record_rows = 0;
+    unit->row_last = TR_UNIT_ROW_NONE;
     tr_envelope_begin_unit(&decode->envelope, unit);
 }
 
@@ -254,6 +255,10 @@ static enum tr_code close_item(struct tr_decode *decode, struct tr_error *err)
     if (item->is_record_mark) {
         decode->unit->record_rows = row_count;
     }
+    if (row_count > item->row_first && !decode->item_is_text &&
+        (decode->row.plan->options.skipped_ops >> item->op & 1) == 0) {
+        decode->unit->row_last = row_count - 1;
+    }
     if (decode->item_is_piece) {
         decode->piece_event_bytes = 0;
     }
@@ -384,7 +389,8 @@ static enum tr_decode_outcome run_rowless(struct tr_decode *decode, struct tr_fr
         tr_envelope_begin_item(&decode->envelope, item, decode->row.plan, "false");
     }
     const enum tr_write_outcome outcome =
-        is_prepared ? tr_row_put_prepared(&decode->row) : tr_row_put_truncate(&decode->row);
+        is_prepared ? tr_row_put_prepared(&decode->row, decode->unit->row_last)
+                    : tr_row_put_truncate(&decode->row);
     if (TR_LIKELY(outcome == TR_WRITE_OK)) {
         return TR_DECODE_DONE;
     }

@@ -22,6 +22,7 @@ void tr_row_reset_fragment(struct tr_fragment *fragment, uint64_t unit_seq)
     fragment->bucket_count = 0;
     fragment->low_bytes = 0;
     fragment->high_bytes = 0;
+    fragment->has_late_rows = false;
 }
 
 /* The stream's group, made if new; NULL when all are taken by others. */
@@ -377,16 +378,18 @@ enum tr_write_outcome tr_row_put_truncate(struct tr_row *row)
     return close_record(row, tr_envelope_put(row->envelope, out + 4, 0, 't'), NULL, 't');
 }
 
-enum tr_write_outcome tr_row_put_prepared(struct tr_row *row)
+enum tr_write_outcome tr_row_put_prepared(struct tr_row *row, uint32_t row_last)
 {
     struct tr_fragment *fragment = row->fragment;
     const struct tr_prepared *prepared = row->item->prepared;
     const uint64_t bytes = (uint64_t)prepared->key_bytes + prepared->value_bytes;
     const uint64_t room = fragment->room_bytes - fragment->low_bytes - fragment->high_bytes;
+    const uint32_t late_bytes = prepared->row_at != 0 ? TR_LATE_ROW_BYTES : 0;
 
     TR_ASSERT(prepared->key_bytes != 0);
     TR_ASSERT(prepared->value_bytes != 0);
-    if (room < bytes + sizeof(struct tr_record) || (fragment->jumbo && fragment->high_bytes != 0)) {
+    if (room < bytes + late_bytes + sizeof(struct tr_record) ||
+        (fragment->jumbo && fragment->high_bytes != 0)) {
         return TR_WRITE_NO_ROOM;
     }
     struct tr_fragment_group *group = find_group(fragment, prepared->stream->id);
@@ -394,16 +397,24 @@ enum tr_write_outcome tr_row_put_prepared(struct tr_row *row)
         return TR_WRITE_NO_ROOM;
     }
     const struct places places = {
-        .value_at = fragment->low_bytes,
+        .value_at = fragment->low_bytes + late_bytes,
         .value_bytes = prepared->value_bytes,
-        .key_at = fragment->low_bytes + prepared->value_bytes,
+        .key_at = fragment->low_bytes + late_bytes + prepared->value_bytes,
         .key_bytes = prepared->key_bytes,
         .key_hash = tr_hash_bytes(prepared->bytes, prepared->key_bytes),
     };
     memcpy(fragment->bytes + places.value_at, prepared->bytes + prepared->key_bytes,
            prepared->value_bytes);
     memcpy(fragment->bytes + places.key_at, prepared->bytes, prepared->key_bytes);
-    fragment->low_bytes += (uint32_t)bytes;
+    fragment->low_bytes += (uint32_t)bytes + late_bytes;
     append_record(row, group, &places);
+    if (prepared->row_at != 0) {
+        group->last->flags |= TR_RECORD_LATE_ROW;
+        group->last->slot = prepared->row_at;
+        fragment->has_late_rows = true;
+        if (row_last != TR_UNIT_ROW_NONE) {
+            tr_fragment_write_row(group, group->last, row_last);
+        }
+    }
     return TR_WRITE_OK;
 }

@@ -49,8 +49,9 @@ enum tr_write_outcome tr_row_put(struct tr_row *row);
  * TOO_LARGE as above. */
 enum tr_write_outcome tr_row_put_truncate(struct tr_row *row);
 
-/* Copies item->prepared; `plan` and `envelope` are not used. OK or NO_ROOM. */
-enum tr_write_outcome tr_row_put_prepared(struct tr_row *row);
+/* Copies item->prepared; `plan` and `envelope` are not used. `row_last` is the unit's so far: its number
+ * goes into the record, or the record waits for the collector to write it. OK or NO_ROOM. */
+enum tr_write_outcome tr_row_put_prepared(struct tr_row *row, uint32_t row_last);
 
 /* Makes a fragment empty for a unit. */
 void tr_row_reset_fragment(struct tr_fragment *fragment, uint64_t unit_seq);
