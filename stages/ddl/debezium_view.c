@@ -36,9 +36,9 @@ void tr_debezium_view(struct tr_debezium_column *view, const struct tr_column *c
     if (flavor == TR_FLAVOR_MYSQL && strcmp(view->type_name, "BINARY") == 0) {
         (void)snprintf(view->type_name, sizeof(view->type_name), "BINARY BINARY");
     }
-    view->is_optional = column->is_nullable;
-    view->is_auto_incremented =
-        column->is_auto_increment || (flavor == TR_FLAVOR_MYSQL && column->updates_now);
+    view->is_optional = tr_column_is_optional(column);
+    view->is_auto_incremented = column->is_auto_increment || column->was_auto_increment ||
+                                (flavor == TR_FLAVOR_MYSQL && column->updates_now);
     view->is_generated = view->is_auto_incremented;
     view_default(view, column);
 }
@@ -118,7 +118,7 @@ static void view_default(struct tr_debezium_column *view, const struct tr_column
 {
     struct tr_span text = column->default_text;
 
-    view->has_default = column->is_nullable;
+    view->has_default = tr_column_is_optional(column);
     if (!column->has_default) {
         return;
     }

@@ -154,7 +154,7 @@ void ddl_draft_of(struct ddl_parser *parser, struct ddl_draft *draft, const stru
                                 .collation = table->collation_name,
                                 .old_charset = table->charset_name,
                                 .comment = table->comment,
-                                .comment_is_altered = table->comment_is_altered,
+                                .comment_text = table->comment_text,
                                 .is_versioned = table->is_versioned};
     struct ddl_column *columns =
         tr_table_array(parser->scratch, table->column_count * sizeof(*columns));

@@ -213,7 +213,7 @@ static struct tr_table *build(struct ddl_parser *parser, struct ddl_draft *draft
     table->charset_name = tr_table_text(table, draft->charset);
     table->collation_name = tr_table_text(table, draft->collation);
     table->comment = tr_table_text(table, draft->comment);
-    table->comment_is_altered = draft->comment_is_altered;
+    table->comment_text = tr_table_text_or_none(table, draft->comment_text);
     table->is_versioned = draft->is_versioned;
     table->has_names = true;
     for (uint32_t i = 0; i < draft->column_count; i++) {
@@ -247,6 +247,7 @@ static void copy_column(struct tr_table *table, struct tr_column *to, const stru
     to->charset_name = tr_table_text(table, from->charset_name);
     to->default_text = tr_table_text(table, from->default_text);
     to->comment = tr_table_text(table, from->comment);
+    to->comment_text = tr_table_text_or_none(table, from->comment_text);
     to->collation_name = tr_table_text(table, from->collation_name);
     to->declared_type = tr_table_text(table, from->declared_type);
     to->key_ordinal = 0;

@@ -131,6 +131,7 @@ static void make_primary(struct ddl_draft *draft, struct ddl_index *index)
         struct ddl_column *column = index->parts[i].column;
         if (column != NULL) {
             column->column.is_nullable = false;
+            column->column.lacks_not_null = false;
         }
     }
 }
@@ -211,7 +212,7 @@ static void choose_key(struct ddl_parser *parser, struct ddl_draft *draft,
     }
     for (uint32_t i = 0; i < index->part_count; i++) {
         const struct ddl_column *column = index->parts[i].column;
-        if (column == NULL || (column->column.is_nullable && !index->is_of_column)) {
+        if (column == NULL || (tr_column_is_optional(&column->column) && !index->is_of_column)) {
             return;
         }
     }

@@ -30,7 +30,8 @@ bool ddl_take_string(struct ddl_parser *parser, struct tr_span *raw, struct tr_s
         is_any = true;
     }
     if (raw != NULL) {
-        *raw = tr_span_of(raw_parts.bytes, raw_parts.count);
+        *raw = tr_span_of(raw_parts.count == 0 ? (const uint8_t *)"" : raw_parts.bytes,
+                          raw_parts.count);
     }
     if (text != NULL) {
         *text = tr_span_of(text_parts.bytes, text_parts.count);

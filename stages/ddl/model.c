@@ -41,8 +41,7 @@ static void retire(struct tr_ddl_model *model, struct tr_table *table);
 static struct entry **find_place(const struct tr_ddl_model *model, struct tr_span database,
                                  struct tr_span name, uint64_t *hash);
 static bool is_same(const struct tr_ddl_model *model, struct tr_span a, struct tr_span b);
-static void finish_changes(struct ddl_parser *parser, const uint8_t *from,
-                           struct tr_ddl_result *result);
+static void finish_changes(struct ddl_parser *parser, struct tr_ddl_result *result);
 
 enum tr_code tr_ddl_model_open(struct tr_ddl_model **model, const struct tr_ddl_options *options,
                                struct tr_error *err)
@@ -91,7 +90,6 @@ enum tr_code tr_ddl_apply(struct tr_ddl_model *model, const struct tr_ddl_event 
     ddl_step(&parser);
     while (ddl_take_mark(&parser, '(') || ddl_take_mark(&parser, ';')) {
     }
-    const uint8_t *from = parser.token.source.data;
     const enum tr_code code = ddl_parse_statement(&parser, err);
     if (code != TR_OK) {
         return code;
@@ -99,13 +97,12 @@ enum tr_code tr_ddl_apply(struct tr_ddl_model *model, const struct tr_ddl_event 
     if (!tr_table_is_whole(model->scratch)) {
         return TR_FAIL(err, TR_ERR_SYSTEM, TR_STOP, "no memory for a DDL statement: add memory");
     }
-    finish_changes(&parser, from, result);
+    finish_changes(&parser, result);
     return TR_OK;
 }
 
 /* The statement's own text for changes that have none; what was not understood. */
-static void finish_changes(struct ddl_parser *parser, const uint8_t *from,
-                           struct tr_ddl_result *result)
+static void finish_changes(struct ddl_parser *parser, struct tr_ddl_result *result)
 {
     struct tr_ddl_model *model = parser->model;
     const struct tr_span sql = parser->event->sql;
@@ -113,15 +110,17 @@ static void finish_changes(struct ddl_parser *parser, const uint8_t *from,
     while (!ddl_at_end(parser)) {
         ddl_step(parser);
     }
-    const struct tr_span whole = parser->taken_end == NULL || from == NULL
-                                     ? (struct tr_span){0}
-                                     : tr_span_of(from, (size_t)(parser->taken_end - from));
+    const struct tr_span whole =
+        parser->from == NULL || parser->taken_end < parser->from
+            ? (struct tr_span){0}
+            : tr_span_of(parser->from, (size_t)(parser->taken_end - parser->from));
     result->changes = model->changes;
     result->change_count = model->change_count;
     for (uint32_t i = 0; i < model->change_count; i++) {
         struct tr_ddl_change *change = &model->changes[i];
-        if (change->text.bytes == 0) {
-            change->text = whole;
+        if (change->text.bytes == 0) { /* the whole, or the rest from there */
+            const uint8_t *text = change->text.data != NULL ? change->text.data : whole.data;
+            change->text = tr_span_of(text, whole.bytes - (size_t)(text - whole.data));
         }
         if (parser->unknown_at != NULL && i + 1 == model->change_count) {
             change->is_unknown = true;

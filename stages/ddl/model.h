@@ -86,7 +86,7 @@ struct tr_ddl_change {
     bool is_unknown;     /* its effect on columns cannot be told */
     bool is_temporary;   /* CREATE, DROP TEMPORARY TABLE: not in the model */
     bool is_index;       /* CREATE, DROP INDEX: the columns are as before */
-    bool changes_key;    /* is_index: the table has another key now */
+    bool changes_key;    /* is_index: the table has another key now, or could have */
     bool has_no_effect;  /* IF NOT EXISTS of a known table, DROP of an unknown one … */
     bool moves_rows; /* rows come or go without row events: TRUNCATE PARTITION, EXCHANGE PARTITION …
                       */

@@ -18,6 +18,7 @@ struct ddl_parser {
     struct tr_sql_lexer lexer;
     struct tr_sql_token token; /* the one being looked at */
     const uint8_t *taken_end;  /* behind the last token that was taken */
+    const uint8_t *from;       /* where the statement begins, behind SET STATEMENT … FOR */
     struct tr_ddl_model *model;
     const struct tr_ddl_event *event;
     struct tr_table *scratch;  /* texts and arrays of this statement */
@@ -59,7 +60,8 @@ struct ddl_column {
     bool is_new;                    /* defined by this statement: to be resolved */
     bool is_dropped;
     bool is_not_null;
-    bool is_null;                 /* NULL was written */
+    bool is_required; /* NOT NULL or PRIMARY KEY was written: what makes it so to Debezium */
+    bool is_null;     /* NULL was written */
     struct tr_column set_default; /* has_set_default: its default alone counts */
     bool has_set_default;
     bool is_serial;
@@ -98,7 +100,7 @@ struct ddl_draft {
     struct tr_span charset; /* the table's default; empty until resolved */
     struct tr_span collation;
     struct tr_span comment;
-    bool comment_is_altered;
+    struct tr_span comment_text;
     struct ddl_column **columns; /* in their order, dropped ones included */
     uint32_t column_count;
     uint32_t column_room;

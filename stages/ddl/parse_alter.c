@@ -22,6 +22,8 @@ static void parse_placement(struct alteration *alter, struct ddl_column *column,
 static void parse_drop(struct alteration *alter);
 static void drop_index(struct alteration *alter, bool if_exists);
 static void parse_change(struct alteration *alter, bool renames);
+static void inherit(const struct alteration *alter, struct tr_column *column,
+                    const struct tr_column *before);
 static void redefine(struct alteration *alter, struct tr_span old_name, struct tr_span name,
                      bool if_exists);
 static void parse_rename(struct alteration *alter);
@@ -306,7 +308,25 @@ static void parse_change(struct alteration *alter, bool renames)
         ddl_unknown(parser, "MODIFY or CHANGE without a column name");
         return;
     }
+    struct ddl_column *column = ddl_draft_find(alter->draft, old_name, true);
+    const struct tr_column before = column == NULL ? (struct tr_column){0} : column->column;
     redefine(alter, old_name, renames ? name : old_name, if_exists);
+    if (renames && column != NULL) {
+        inherit(alter, &column->column, &before);
+    }
+}
+
+/* What CHANGE does not say stays to Debezium; MODIFY begins anew. */
+static void inherit(const struct alteration *alter, struct tr_column *column,
+                    const struct tr_column *before)
+{
+    const bool is_mysql = ddl_model_options(alter->parser->model)->flavor == TR_FLAVOR_MYSQL;
+
+    column->was_auto_increment = before->is_auto_increment || before->was_auto_increment ||
+                                 (is_mysql && before->updates_now);
+    if (column->comment_text.data == NULL) {
+        column->comment_text = before->comment_text;
+    }
 }
 
 /* The definition behind MODIFY or CHANGE. */

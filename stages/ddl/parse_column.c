@@ -18,6 +18,7 @@ void ddl_parse_column(struct ddl_parser *parser, struct ddl_draft *draft, struct
     if (column->is_serial) {
         column->column.is_auto_increment = true;
         column->is_not_null = true;
+        column->is_required = true;
         add_key(parser, draft, column, false);
     }
     while (!ddl_at_end(parser) && !ddl_at_mark(parser, ',') && !ddl_at_mark(parser, ')') &&
@@ -41,14 +42,17 @@ static bool parse_attribute(struct ddl_parser *parser, struct ddl_draft *draft,
 
     if (ddl_take_words(parser, "NOT", "NULL")) {
         column->is_not_null = true;
+        column->is_required = true;
         column->is_null = false;
     } else if (ddl_take_word(parser, "NULL")) { /* the last one counts, AUTO_INCREMENT included */
         column->is_null = true;
         column->is_not_null = false;
+        column->is_required = false;
     } else if (ddl_take_words(parser, "SERIAL", "DEFAULT")) { /* VALUE */
         (void)ddl_take_word(parser, "VALUE");
         column->column.is_auto_increment = true;
         column->is_not_null = true;
+        column->is_required = true;
         add_key(parser, draft, column, false);
     } else if (ddl_take_word(parser, "DEFAULT")) {
         ddl_parse_default(parser, &column->column);
@@ -59,7 +63,7 @@ static bool parse_attribute(struct ddl_parser *parser, struct ddl_draft *draft,
         column->is_not_null = true;
     } else if (ddl_take_word(parser, "COMMENT")) {
         (void)ddl_take_mark(parser, '=');
-        if (ddl_take_string(parser, NULL, &text)) {
+        if (ddl_take_string(parser, &column->column.comment_text, &text)) {
             column->column.comment = text;
         }
     } else if (ddl_take_word(parser, "INVISIBLE")) {
@@ -81,6 +85,7 @@ static bool parse_key_attribute(struct ddl_parser *parser, struct ddl_draft *dra
         add_key(parser, draft, column, false);
     } else if (ddl_take_words(parser, "PRIMARY", "KEY") || ddl_take_word(parser, "KEY")) {
         column->is_not_null = true; /* also where IF NOT EXISTS makes no key of it */
+        column->is_required = true;
         add_key(parser, draft, column, true);
     } else {
         return false;

@@ -73,6 +73,7 @@ static enum tr_code create_like(struct ddl_parser *parser, struct tr_ddl_change 
     ddl_draft_of(parser, &draft, original);
     draft.database = change->database;
     draft.name = change->name;
+    draft.comment_text = (struct tr_span){0}; /* Debezium copies the columns', not the table's */
     struct tr_table *table = ddl_draft_finish(parser, &draft, err);
     if (table == NULL) {
         return parser->unknown_at != NULL ? TR_OK : err->code;
@@ -268,6 +269,7 @@ bool ddl_parse_table_option(struct ddl_parser *parser, struct ddl_draft *draft)
     struct tr_span charset = {0};
     struct tr_span collation = {0};
     struct tr_span comment;
+    struct tr_span text;
 
     if (ddl_parse_charset_option(parser, &charset, &collation)) {
         /* The first of the two replaces what was; the second one adds to it. */
@@ -288,9 +290,9 @@ bool ddl_parse_table_option(struct ddl_parser *parser, struct ddl_draft *draft)
     }
     if (ddl_take_word(parser, "COMMENT")) {
         (void)ddl_take_mark(parser, '=');
-        if (ddl_take_string(parser, NULL, &comment)) {
+        if (ddl_take_string(parser, &text, &comment)) {
             draft->comment = comment;
-            draft->comment_is_altered = draft->is_alter;
+            draft->comment_text = text;
         }
         return true;
     }

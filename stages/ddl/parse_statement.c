@@ -5,11 +5,11 @@
 #include "stages/ddl/parse.h"
 
 static enum tr_code parse_create(struct ddl_parser *parser, struct tr_error *err);
-static enum tr_code parse_index(struct ddl_parser *parser, bool is_unique, struct tr_error *err);
-static enum tr_code parse_drop(struct ddl_parser *parser, const uint8_t *from,
-                               struct tr_error *err);
+static enum tr_code parse_index(struct ddl_parser *parser, const uint8_t *unique_from,
+                                struct tr_error *err);
+static enum tr_code parse_drop(struct ddl_parser *parser, struct tr_error *err);
 static enum tr_code drop_index(struct ddl_parser *parser, struct tr_error *err);
-static void drop_tables(struct ddl_parser *parser, const uint8_t *from, bool is_temporary);
+static void drop_tables(struct ddl_parser *parser, bool is_temporary);
 static enum tr_code rename_tables(struct ddl_parser *parser, struct tr_error *err);
 static enum tr_code rename_table(struct ddl_parser *parser, struct tr_ddl_change *change,
                                  struct tr_error *err);
@@ -19,13 +19,12 @@ static void other(struct ddl_parser *parser);
 
 enum tr_code ddl_parse_statement(struct ddl_parser *parser, struct tr_error *err)
 {
-    const uint8_t *from = parser->token.source.data;
-
     if (ddl_take_words(parser, "SET", "STATEMENT")) { /* MariaDB: SET STATEMENT a = b FOR … */
         while (parser->token.kind != TR_SQL_END && !ddl_take_word(parser, "FOR")) {
             ddl_step(parser);
         }
     }
+    parser->from = parser->token.source.data;
     if (ddl_take_word(parser, "CREATE")) {
         return parse_create(parser, err);
     }
@@ -40,7 +39,7 @@ enum tr_code ddl_parse_statement(struct ddl_parser *parser, struct tr_error *err
             return parse_database(parser, false, err);
         }
     } else if (ddl_take_word(parser, "DROP")) {
-        return parse_drop(parser, from, err);
+        return parse_drop(parser, err);
     } else if (ddl_take_words(parser, "RENAME", "TABLE") ||
                ddl_take_words(parser, "RENAME", "TABLES")) {
         return rename_tables(parser, err);
@@ -58,8 +57,8 @@ enum tr_code ddl_parse_statement(struct ddl_parser *parser, struct tr_error *err
         (void)ddl_take_name(parser, &change->database);
         change->has_no_effect = true;
         return TR_OK;
-    } else if (ddl_take_word(parser, "SET")) {
-        parse_set(parser);
+    } else if (ddl_take_word(parser, "SET") && !ddl_at_word(parser, "DEFAULT")) {
+        parse_set(parser); /* DEFAULT ROLE is no variable */
         return TR_OK;
     }
     other(parser);
@@ -80,6 +79,7 @@ static enum tr_code parse_create(struct ddl_parser *parser, struct tr_error *err
            ddl_take_word(parser, "FULLTEXT") || ddl_take_word(parser, "SPATIAL") ||
            ddl_take_word(parser, "VECTOR")) {
     }
+    const uint8_t *unique_from = parser->token.source.data;
     const bool is_unique = ddl_take_word(parser, "UNIQUE");
     const bool is_temporary = ddl_take_word(parser, "TEMPORARY");
     if (ddl_take_word(parser, "TABLE")) {
@@ -94,7 +94,7 @@ static enum tr_code parse_create(struct ddl_parser *parser, struct tr_error *err
         return TR_OK;
     }
     if (ddl_take_word(parser, "INDEX") || ddl_take_word(parser, "KEY")) {
-        return parse_index(parser, is_unique, err);
+        return parse_index(parser, is_unique ? unique_from : NULL, err);
     }
     if (ddl_take_word(parser, "DATABASE") || ddl_take_word(parser, "SCHEMA")) {
         return parse_database(parser, true, err);
@@ -113,19 +113,36 @@ static enum tr_code put_draft(struct ddl_parser *parser, struct ddl_draft *draft
         change->table = NULL;
         return parser->unknown_at != NULL ? TR_OK : err->code;
     }
-    change->changes_key = table->key_count != key_count; /* none before: an index adds one */
+    change->changes_key |= table->key_count != key_count; /* none before: an index adds one */
     change->table = table;
     return tr_ddl_put(parser->model, table, err);
 }
 
-/* … INDEX [IF NOT EXISTS] name [USING x] ON t (parts): the parts are read as a key's. */
-static enum tr_code parse_index(struct ddl_parser *parser, bool is_unique, struct tr_error *err)
+/* Whether Debezium looks at the index for a key: the table has none, the index is over columns. */
+static bool may_be_key(const struct tr_ddl_change *change, const struct ddl_draft *draft,
+                       const struct ddl_index *index)
+{
+    bool is_over_columns = index->is_unique && change->table->key_count == 0;
+
+    for (uint32_t i = 0; i < index->part_count && is_over_columns; i++) {
+        is_over_columns = ddl_draft_find(draft, index->parts[i].name, false) != NULL;
+    }
+    return is_over_columns;
+}
+
+/* … INDEX [IF NOT EXISTS] name [USING x] ON t (parts): the parts are read as a key's. `unique_from`:
+ * where UNIQUE stands; NULL = it does not. */
+static enum tr_code parse_index(struct ddl_parser *parser, const uint8_t *unique_from,
+                                struct tr_error *err)
 {
     struct tr_ddl_change *change = ddl_model_change(parser, TR_DDL_ALTER);
     struct tr_span name = {0};
     struct ddl_draft draft;
 
     change->is_index = true;
+    if (ddl_model_options(parser->model)->flavor == TR_FLAVOR_MYSQL) {
+        change->text.data = unique_from; /* Debezium's text of it lacks CREATE */
+    }
     const bool if_not_exists = ddl_take_if_exists(parser);
     (void)ddl_take_name(parser, &name);
     while (!ddl_at_end(parser) && !ddl_take_word(parser, "ON")) {
@@ -147,20 +164,23 @@ static enum tr_code parse_index(struct ddl_parser *parser, bool is_unique, struc
     }
     struct ddl_index *index = ddl_draft_index(parser, &draft);
     if (index != NULL) {
-        *index = (struct ddl_index){
-            .name = name, .is_unique = is_unique, .is_added = true, .if_not_exists = if_not_exists};
+        *index = (struct ddl_index){.name = name,
+                                    .is_unique = unique_from != NULL,
+                                    .is_added = true,
+                                    .if_not_exists = if_not_exists};
         ddl_parse_key_parts(parser, index);
+        change->changes_key = may_be_key(change, &draft, index);
     }
     return put_draft(parser, &draft, change, err);
 }
 
-static enum tr_code parse_drop(struct ddl_parser *parser, const uint8_t *from, struct tr_error *err)
+static enum tr_code parse_drop(struct ddl_parser *parser, struct tr_error *err)
 {
     while (ddl_take_word(parser, "ONLINE") || ddl_take_word(parser, "OFFLINE")) {
     }
     const bool is_temporary = ddl_take_word(parser, "TEMPORARY");
     if (ddl_take_word(parser, "TABLE") || ddl_take_word(parser, "TABLES")) {
-        drop_tables(parser, from, is_temporary);
+        drop_tables(parser, is_temporary);
         return TR_OK;
     }
     if (ddl_take_word(parser, "INDEX") || ddl_take_word(parser, "KEY")) {
@@ -228,13 +248,12 @@ static struct tr_span drop_text(struct ddl_parser *parser, struct tr_span head,
                                 const struct tr_ddl_change *change, const char *tail)
 {
     uint8_t *text = tr_table_array(parser->scratch, head.bytes + 2 * change->database.bytes +
-                                                        2 * change->name.bytes + strlen(tail) + 6);
+                                                        2 * change->name.bytes + strlen(tail) + 5);
     if (text == NULL) {
         return (struct tr_span){0};
     }
     size_t at = head.bytes;
     memcpy(text, head.data, head.bytes);
-    text[at++] = ' ';
     at = write_quoted(text, at, change->database);
     text[at++] = '.';
     at = write_quoted(text, at, change->name);
@@ -242,10 +261,11 @@ static struct tr_span drop_text(struct ddl_parser *parser, struct tr_span head,
     return tr_span_of(text, at + strlen(tail));
 }
 
-static void drop_tables(struct ddl_parser *parser, const uint8_t *from, bool is_temporary)
+static void drop_tables(struct ddl_parser *parser, bool is_temporary)
 {
     (void)ddl_take_if_exists(parser);
-    const struct tr_span head = tr_span_of(from, (size_t)(parser->taken_end - from));
+    const struct tr_span head =
+        tr_span_of(parser->from, (size_t)(parser->token.source.data - parser->from));
     const char *tail = "";
     struct ddl_parser ahead = *parser;
     while (!ddl_at_end(&ahead)) {
@@ -270,13 +290,15 @@ static void drop_tables(struct ddl_parser *parser, const uint8_t *from, bool is_
     } while (ddl_take_mark(parser, ','));
 }
 
+/* Each pair's text has the list's head, with its comments and blanks. */
 static enum tr_code rename_tables(struct ddl_parser *parser, struct tr_error *err)
 {
-    static const char head[] = "RENAME TABLE ";
     (void)ddl_take_if_exists(parser);
+    const struct tr_span head =
+        tr_span_of(parser->from, (size_t)(parser->token.source.data - parser->from));
     do {
         struct tr_ddl_change *change = ddl_model_change(parser, TR_DDL_ALTER);
-        const uint8_t *from = parser->token.source.data;
+        const uint8_t *pair = parser->token.source.data;
         bool is_named = ddl_take_table(parser, &change->previous_database, &change->previous_name);
         while (!ddl_at_end(parser) && !ddl_at_mark(parser, ',') && !ddl_at_word(parser, "TO")) {
             ddl_step(parser); /* MariaDB: WAIT n, NOWAIT */
@@ -287,12 +309,12 @@ static enum tr_code rename_tables(struct ddl_parser *parser, struct tr_error *er
             ddl_unknown(parser, "RENAME TABLE without names");
             return TR_OK;
         }
-        const size_t pair_bytes = (size_t)(parser->taken_end - from);
-        uint8_t *text = tr_table_array(parser->scratch, sizeof(head) - 1 + pair_bytes);
+        const size_t pair_bytes = (size_t)(parser->taken_end - pair);
+        uint8_t *text = tr_table_array(parser->scratch, head.bytes + pair_bytes);
         if (text != NULL) {
-            memcpy(text, head, sizeof(head) - 1);
-            memcpy(text + sizeof(head) - 1, from, pair_bytes);
-            change->text = tr_span_of(text, sizeof(head) - 1 + pair_bytes);
+            memcpy(text, head.data, head.bytes);
+            memcpy(text + head.bytes, pair, pair_bytes);
+            change->text = tr_span_of(text, head.bytes + pair_bytes);
         }
         const enum tr_code code = rename_table(parser, change, err);
         if (code != TR_OK) {

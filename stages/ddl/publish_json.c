@@ -157,11 +157,19 @@ void ddl_text_add_id(struct ddl_text *text, struct tr_span database, struct tr_s
     ddl_text_add(text, "\"");
 }
 
+/* Debezium for MariaDB prints comments in any case, with their escapes. */
+static struct tr_span visible_comment(struct tr_span comment, struct tr_span comment_text,
+                                      const struct ddl_print *print)
+{
+    if (print->flavor == TR_FLAVOR_MARIADB) {
+        return comment_text;
+    }
+    return print->comments && comment.bytes > 0 ? comment : (struct tr_span){0};
+}
+
 struct tr_span ddl_visible_comment(const struct tr_table *table, const struct ddl_print *print)
 {
-    const bool is_visible =
-        print->comments || (print->flavor == TR_FLAVOR_MARIADB && table->comment_is_altered);
-    return is_visible && table->comment.bytes > 0 ? table->comment : (struct tr_span){0};
+    return visible_comment(table->comment, table->comment_text, print);
 }
 
 void ddl_text_add_table(struct ddl_text *text, const struct tr_table *table,
@@ -229,7 +237,7 @@ static void add_column(struct ddl_text *text, const struct tr_column *column, ui
     add_bool(text, ",\"autoIncremented\":", view.is_auto_incremented);
     add_bool(text, ",\"generated\":", view.is_generated);
     ddl_text_add(text, ",\"comment\":");
-    add_string_or_null(text, print->comments && column->comment.bytes > 0 ? column->comment : none,
+    add_string_or_null(text, visible_comment(column->comment, column->comment_text, print),
                        print->form);
     if (is_document) {
         add_bool(text, ",\"hasDefaultValue\":", view.has_default);

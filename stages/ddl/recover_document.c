@@ -82,7 +82,7 @@ static void *add_element(struct tr_table *arena, void **array, uint32_t *count, 
 
 static struct tr_span read_text(struct tr_json_reader *reader, struct tr_table *arena)
 {
-    return tr_table_text(arena, tr_json_get_text_or_null(reader));
+    return tr_table_text_or_none(arena, tr_json_get_text_or_null(reader));
 }
 
 enum tr_code recover_read_changes(struct tr_json_reader *reader, struct tr_span text,

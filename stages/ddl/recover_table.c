@@ -344,13 +344,14 @@ static bool complete(struct tr_table *table, const struct recover_change *change
         struct tr_column *column = &table->columns[i];
         const struct recover_column *from = &change->columns[i];
         column->comment = tr_table_text(table, from->comment);
+        column->comment_text = tr_table_text_or_none(table, from->comment);
         column->key_ordinal = 0;
         if (from->has_default_text && !column->is_auto_increment) {
             set_default(table, column, from->default_text);
         }
     }
     table->comment = tr_table_text(table, change->comment);
-    table->comment_is_altered = change->comment.bytes > 0;
+    table->comment_text = tr_table_text_or_none(table, change->comment);
     table->key_count = 0;
     table->key_columns = tr_table_array(table, change->key_count * sizeof(*table->key_columns));
     for (uint32_t i = 0; i < change->key_count && table->key_columns != NULL; i++) {

@@ -121,6 +121,7 @@ void ddl_resolve_column(struct ddl_parser *parser, const struct ddl_draft *draft
     const char *base = type->entry == NULL ? NULL : type->entry->base;
 
     column->column.is_nullable = !column->is_not_null;
+    column->column.lacks_not_null = !column->is_required;
     write_declared(parser, column);
     if (base != NULL && strcmp(base, "json") == 0 && flavor == TR_FLAVOR_MARIADB) {
         base = "longtext"; /* an alias with a check */
@@ -135,6 +136,7 @@ void ddl_resolve_column(struct ddl_parser *parser, const struct ddl_draft *draft
     if (base != NULL && strcmp(base, "timestamp") == 0 && parser->event->timestamps_are_implicit &&
         !column->is_null) {
         column->column.is_nullable = false;
+        column->column.lacks_not_null = false; /* a rule that Debezium knows */
     }
     const struct text_base *text_base = base == NULL ? NULL : find_text_base(base);
     if (text_base != NULL) {

@@ -364,7 +364,7 @@ static void add_literals(struct tr_plan *plan, const struct build *build, bool i
     /* `tailrace decode` prints what the log holds. */
     if (plan->options.lenient || !tr_plan_add_default(text, build->column, &plan->options)) {
         tr_plan_text_add(text,
-                         build->column->is_nullable ? "null" : tr_plan_fallback(build->column));
+                         tr_column_is_optional(build->column) ? "null" : tr_plan_fallback(build->column));
     }
     to->null_bytes = (uint32_t)(text->used - to->null_at);
 }
@@ -415,7 +415,7 @@ static struct tr_plan_literal add_unavailable(struct tr_plan *plan, const struct
         } else if (column->type == TR_COLUMN_BLOB || column->type == TR_COLUMN_BINARY ||
                    column->type == TR_COLUMN_VARBINARY) {
             tr_plan_text_add_base64(text, value.data, value.bytes);
-        } else if (column->is_nullable) {
+        } else if (tr_column_is_optional(column)) {
             tr_plan_text_add(text, "null");
         }
     }

@@ -160,7 +160,7 @@ static bool add_time(struct tr_plan_text *text, const struct tr_column *column)
 /* A zero date has no default where NULL is allowed and stands for the epoch where it is not. */
 static bool add_epoch(struct tr_plan_text *text, const struct tr_column *column)
 {
-    if (column->is_nullable) {
+    if (tr_column_is_optional(column)) {
         return false;
     }
     tr_plan_text_add(text, column->type == TR_COLUMN_TIMESTAMP ? EPOCH_ZONED : "0");

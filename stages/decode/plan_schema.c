@@ -166,7 +166,7 @@ void tr_plan_add_field(struct tr_plan_text *text, const struct tr_column *column
         tr_plan_text_add(text, ",\"items\":{\"type\":\"float\",\"optional\":false}");
     }
     /* Debezium's Geometry is optional whatever the column says (contract §2.7). */
-    const bool is_optional = column->is_nullable || (is_geometry && !is_point);
+    const bool is_optional = tr_column_is_optional(column) || (is_geometry && !is_point);
     tr_plan_text_add(text, is_optional ? ",\"optional\":true" : ",\"optional\":false");
     if (type.name != NULL) {
         tr_plan_text_add(text, ",\"name\":\"");

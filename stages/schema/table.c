@@ -127,6 +127,11 @@ struct tr_span tr_table_text(struct tr_table *table, struct tr_span text)
     return tr_span_of(copy, text.bytes);
 }
 
+struct tr_span tr_table_text_or_none(struct tr_table *table, struct tr_span text)
+{
+    return text.data != NULL && text.bytes == 0 ? tr_span_of("", 0) : tr_table_text(table, text);
+}
+
 void *tr_table_array(struct tr_table *table, size_t bytes)
 {
     return arena_take(table->arena, bytes, alignof(max_align_t));

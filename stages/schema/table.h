@@ -119,6 +119,8 @@ struct tr_column {
     struct tr_span
         default_text; /* the default as SQL literal text without quotes; see has_default */
     struct tr_span comment;
+    struct tr_span
+        comment_text; /* as the statement writes it, without its quotes; data NULL: none */
     struct tr_span collation_name; /* empty = none, or not known */
     struct tr_span
         declared_type; /* the statement's type words in upper case with UNSIGNED and ZEROFILL, e.g.
@@ -139,9 +141,12 @@ struct tr_column {
     uint8_t geometry;        /* optional-metadata geometry type number; 1 = POINT */
     bool is_unsigned;
     bool is_nullable;
+    bool lacks_not_null; /* NOT NULL by a rule of the server alone, which Debezium does not know: a
+                            primary key's column redefined, AUTO_INCREMENT without a primary key */
     bool is_generated;
     bool is_stored; /* generated: STORED, PERSISTENT */
     bool is_auto_increment;
+    bool was_auto_increment; /* before a CHANGE: Debezium says so from then on */
     bool is_invisible;
     bool is_zerofill;
     bool updates_now; /* ON UPDATE CURRENT_TIMESTAMP */
@@ -171,6 +176,7 @@ struct tr_table {
     struct tr_span charset_name;   /* table default */
     struct tr_span collation_name; /* table default; empty = not known */
     struct tr_span comment;
+    struct tr_span comment_text; /* as a column's */
     struct tr_column *columns;
     struct tr_index
         *indexes; /* all of them, the primary key included; empty: not from a statement */
@@ -181,11 +187,16 @@ struct tr_table {
     uint16_t *
         key_columns; /* column indexes in key order (contract §1.7: PRIMARY, else first UNIQUE NOT NULL) */
     bool has_names; /* false: column names are invented (@1, @2…): decode without metadata only */
-    bool is_versioned;       /* MariaDB: WITH SYSTEM VERSIONING */
-    bool comment_is_altered; /* by an ALTER: Debezium for MariaDB prints it in any case */
-    bool from_log; /* built from a TABLE_MAP alone: defaults and declared extras are unknown */
-    void *arena;   /* owns everything above */
+    bool is_versioned; /* MariaDB: WITH SYSTEM VERSIONING */
+    bool from_log;     /* built from a TABLE_MAP alone: defaults and declared extras are unknown */
+    void *arena;       /* owns everything above */
 };
+
+/* Whether Debezium takes the column for one that allows NULL. */
+static inline bool tr_column_is_optional(const struct tr_column *column)
+{
+    return column->is_nullable || column->lacks_not_null;
+}
 
 /* An empty model with room for `column_count` columns (zeroed). NULL with err when memory is refused or the count is over
  * TR_COLUMNS_MAX. Texts are copied into the model by tr_table_text. */
@@ -197,6 +208,8 @@ void tr_table_close(struct tr_table *table);
 struct tr_table *tr_table_hold(struct tr_table *table);
 /* Copies bytes into the model's arena; empty span on memory refusal (sticky: tr_table_is_whole tells). */
 struct tr_span tr_table_text(struct tr_table *table, struct tr_span text);
+/* The same for a text that may be there and empty: data is NULL only where it is in `text`, and on refusal. */
+struct tr_span tr_table_text_or_none(struct tr_table *table, struct tr_span text);
 /* Memory in the arena for arrays (options, key_columns); NULL on refusal, sticky as above. */
 void *tr_table_array(struct tr_table *table, size_t bytes);
 bool tr_table_is_whole(const struct tr_table *table);

@@ -477,6 +477,112 @@ static void comments_are_printed_where_they_are_wanted(void **state)
     close_fixture(&fixture);
 }
 
+/* Debezium for MariaDB has them in any case, as they were written; for MySQL only when asked. */
+static void comments_of_mariadb_are_always_printed(void **state)
+{
+    const struct tr_ddl_options options = {.flavor = TR_FLAVOR_MARIADB};
+    struct fixture fixture;
+
+    (void)state;
+    open_fixture(&fixture, &(struct tr_filter_options){0});
+    tr_ddl_model_close(fixture.model);
+    assert_int_equal(tr_ddl_model_open(&fixture.model, &options, &fixture.err), TR_OK);
+    fixture.publisher.flavor = TR_FLAVOR_MARIADB;
+    run(&fixture, "CREATE TABLE c (id INT COMMENT 'it''s', v INT COMMENT '') COMMENT='a\\'b'");
+    assert_in(record_text(&fixture, 0), "\"comment\":\"it''s\",\"defaultValueExpression\"");
+    assert_in(record_text(&fixture, 0), "\"comment\":\"\",\"defaultValueExpression\"");
+    assert_in(record_text(&fixture, 0), "}],\"comment\":\"a\\\\'b\"}}]}");
+    assert_in(document_text(&fixture, 0), "\"attributes\":[]},\"comment\":\"a\\\\'b\"}]}");
+    run(&fixture, "ALTER TABLE c CHANGE id id BIGINT, MODIFY v BIGINT"); /* MODIFY begins anew */
+    assert_in(record_text(&fixture, 0), "\"comment\":\"it''s\",\"defaultValueExpression\"");
+    assert_in(record_text(&fixture, 0),
+              "\"generated\":false,\"comment\":null,\"defaultValueExpression\"");
+    run(&fixture, "CREATE TABLE l LIKE c");
+    assert_in(record_text(&fixture, 0), "\"comment\":\"it''s\",\"defaultValueExpression\"");
+    assert_in(record_text(&fixture, 0), "}],\"comment\":null}}]}");
+    close_fixture(&fixture);
+}
+
+static void texts_of_lists_keep_their_head(void **state)
+{
+    struct fixture fixture;
+
+    (void)state;
+    open_fixture(&fixture, &(struct tr_filter_options){0});
+    run(&fixture, "CREATE TABLE a (id INT)");
+    assert_left(&fixture, "/* x */ rename /* y */\ntable a to b , b  to a -- end", 2, 2);
+    assert_in(document_text(&fixture, 0), "\"ddl\":\"rename /* y */\\ntable a to b\"");
+    assert_in(record_text(&fixture, 1), "\"ddl\":\"rename /* y */\\ntable b  to a\"");
+    assert_left(&fixture, "drop /* y */  table a,b restrict", 2, 2);
+    assert_in(record_text(&fixture, 1), "\"ddl\":\"drop /* y */  table `shop`.`b` RESTRICT\"");
+    close_fixture(&fixture);
+}
+
+static void set_statement_is_no_part_of_the_text(void **state)
+{
+    struct fixture fixture;
+
+    (void)state;
+    open_fixture(&fixture, &(struct tr_filter_options){0});
+    run(&fixture, "SET STATEMENT max_statement_time = 10 FOR CREATE TABLE a (id INT)");
+    assert_in(document_text(&fixture, 0), "\"ddl\":\"CREATE TABLE a (id INT)\"");
+    run(&fixture, "SET STATEMENT max_statement_time = 10 FOR RENAME TABLE a TO b");
+    assert_in(document_text(&fixture, 0), "\"ddl\":\"RENAME TABLE a TO b\"");
+    assert_left(&fixture, "SET STATEMENT max_statement_time = 10 FOR ", 1, 1);
+    run(&fixture, "SET DEFAULT ROLE r TO u"); /* no variable */
+    assert_in(record_text(&fixture, 0), "\"table\":\"\"");
+    close_fixture(&fixture);
+}
+
+static void a_unique_index_that_could_be_the_key_is_an_alter(void **state)
+{
+    struct fixture fixture;
+
+    (void)state;
+    open_fixture(&fixture, &(struct tr_filter_options){0});
+    run(&fixture, "CREATE TABLE a (id INT, v INT NOT NULL)");
+    run(&fixture, "create /* c */ UNIQUE index u ON a (id)"); /* it allows NULL: no key */
+    assert_in(record_text(&fixture, 0), "\"table\":\"a\"");
+    assert_in(record_text(&fixture, 0), "\"ddl\":\"UNIQUE index u ON a (id)\"");
+    assert_in(record_text(&fixture, 0), "\"primaryKeyColumnNames\":[]");
+    run(&fixture, "CREATE UNIQUE INDEX f ON a ((id + 1))");
+    assert_in(record_text(&fixture, 0),
+              "\"ddl\":\"CREATE UNIQUE INDEX f ON a ((id + 1))\",\"tableChanges\":[]");
+    run(&fixture, "CREATE UNIQUE INDEX w ON a (v)");
+    assert_in(record_text(&fixture, 0), "\"primaryKeyColumnNames\":[\"v\"]");
+    run(&fixture, "CREATE UNIQUE INDEX x ON a (v)"); /* it has a key */
+    assert_in(record_text(&fixture, 0),
+              "\"ddl\":\"CREATE UNIQUE INDEX x ON a (v)\",\"tableChanges\":[]");
+    close_fixture(&fixture);
+}
+
+/* Debezium has neither the servers' rule that a primary key is NOT NULL, nor CHANGE's of a new definition. */
+static void redefined_columns_are_what_their_words_say(void **state)
+{
+    static const char optional[] = "\"position\":1,\"optional\":true,\"autoIncremented\":";
+    static const char required[] = "\"position\":1,\"optional\":false,\"autoIncremented\":";
+    struct fixture fixture;
+
+    (void)state;
+    open_fixture(&fixture, &(struct tr_filter_options){0});
+    run(&fixture, "CREATE TABLE a (id INT AUTO_INCREMENT PRIMARY KEY, v INT)");
+    assert_in(record_text(&fixture, 0), required);
+    run(&fixture, "ALTER TABLE a MODIFY id BIGINT AUTO_INCREMENT");
+    assert_in(record_text(&fixture, 0), optional);
+    assert_in(document_text(&fixture, 0), "\"hasDefaultValue\":true");
+    run(&fixture, "ALTER TABLE a CHANGE id id INT, ADD w INT");
+    assert_in(record_text(&fixture, 0),
+              "\"optional\":true,\"autoIncremented\":true,\"generated\":true");
+    run(&fixture, "ALTER TABLE a DROP PRIMARY KEY, ADD PRIMARY KEY (id)");
+    assert_in(record_text(&fixture, 0), required);
+    run(&fixture, "ALTER TABLE a MODIFY id INT NOT NULL");
+    assert_in(record_text(&fixture, 0), "\"optional\":false,\"autoIncremented\":false");
+    run(&fixture, "CREATE TABLE b (id INT AUTO_INCREMENT, UNIQUE (id))");
+    assert_in(record_text(&fixture, 0), optional);
+    assert_in(record_text(&fixture, 0), "\"primaryKeyColumnNames\":[]");
+    close_fixture(&fixture);
+}
+
 static void many_tables_are_listed_once(void **state)
 {
     static char sql[64000];
@@ -520,6 +626,11 @@ int main(void)
         cmocka_unit_test(last_record_of_a_snapshot_is_marked),
         cmocka_unit_test(envelope_time_can_be_the_sources),
         cmocka_unit_test(comments_are_printed_where_they_are_wanted),
+        cmocka_unit_test(comments_of_mariadb_are_always_printed),
+        cmocka_unit_test(texts_of_lists_keep_their_head),
+        cmocka_unit_test(set_statement_is_no_part_of_the_text),
+        cmocka_unit_test(a_unique_index_that_could_be_the_key_is_an_alter),
+        cmocka_unit_test(redefined_columns_are_what_their_words_say),
         cmocka_unit_test(many_tables_are_listed_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
