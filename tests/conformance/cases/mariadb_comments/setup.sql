@@ -1,0 +1,3 @@
+CREATE DATABASE shop; USE shop;
+CREATE TABLE s (id INT PRIMARY KEY COMMENT 'snap id', v VARCHAR(20) COMMENT 'it''s') COMMENT='snap t';
+INSERT INTO s VALUES (1,'one');
