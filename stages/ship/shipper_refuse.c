@@ -287,26 +287,43 @@ void ship_stream_refused(struct tr_shipper *shipper, struct ship_stream *stream,
     stop_stream(shipper, stream, &err);
 }
 
+/* What mends it: by what is wrong with the record, as far as that shows. */
+static const char *record_remedy(const struct ship_stream *stream, const struct tr_record *record,
+                                 char *out, size_t room_bytes)
+{
+    const uint64_t bytes = (uint64_t)record->key_bytes + record->value_bytes;
+
+    if (bytes > stream->record_bytes_max) {
+        (void)snprintf(out, room_bytes,
+                       "the stream takes records of %u bytes; raise its limit (aws kinesis "
+                       "update-max-record-size --stream-arn ARN --max-record-size-in-ki-b %" PRIu64
+                       ")",
+                       stream->record_bytes_max, (bytes + 1023) / 1024);
+        return out;
+    }
+    return record->key_bytes > TR_PARTITION_KEY_CHARACTERS_MAX
+               ? "set tailrace.key.oversize=hash, or shorten the key"
+               : "look at what the service says of it";
+}
+
 void ship_record_refused(struct tr_shipper *shipper, struct ship_stream *stream, uint32_t key,
                          const char *why)
 {
     struct tr_key *entry = tr_keytable_key(&shipper->keys, key);
     const struct tr_record *record = entry->head;
+    char remedy[192];
     struct tr_error err;
 
     TR_COVER("shipper.record_refused");
     entry->state = TR_KEY_DEAD;
     entry->flight_count = 0;
     tr_metric_add(stream->metrics, TR_METRIC_RECORDS_REFUSED, 1);
-    (void)TR_FAIL(
-        &err, TR_ERR_SINK_RECORD, TR_STOP,
-        "stream \"%s\": a record of unit %" PRIu64
-        " with a key of %u and a value of %u bytes cannot be "
-        "delivered (%s); the stream takes records of %u bytes: raise its limit (aws kinesis "
-        "update-max-record-size --stream-arn ARN --max-record-size-in-ki-b %u), shorten the key, "
-        "or leave the "
-        "table out (debezium.source.table.exclude.list)",
-        stream->stream->name, record->unit_seq, record->key_bytes, record->value_bytes, why,
-        stream->record_bytes_max, (record->key_bytes + record->value_bytes + 1023) / 1024);
+    (void)TR_FAIL(&err, TR_ERR_SINK_RECORD, TR_STOP,
+                  "stream \"%s\": a record of unit %" PRIu64
+                  " with a key of %u and a value of %u bytes cannot be delivered (%s): %s, or "
+                  "leave the table "
+                  "out (debezium.source.table.exclude.list)",
+                  stream->stream->name, record->unit_seq, record->key_bytes, record->value_bytes,
+                  why, record_remedy(stream, record, remedy, sizeof(remedy)));
     tr_fault_raise(shipper->options.fault, &err);
 }
