@@ -28,7 +28,7 @@ from rebuild_workload import CHARSETS_OF, DATABASE, Writer  # noqa: E402
 
 WRITERS = 3
 TABLES = 3  # of each writer, at first
-CHANGES = 1000  # of each writer, at least
+CHANGES = 1700  # of each writer, once tables may be altered, too
 CHANGES_MIN = 5000  # that must have been delivered
 PAUSE_SECONDS = (0.1, 1.2)  # between two stops of the engine
 PROBLEMS_SHOWN = 20
@@ -91,13 +91,16 @@ def is_snapshot_saved(engine):
 
 
 def disturb(rnd, engine, load):
-    """Stops and kills the engine until the load is over."""
+    """Stops and kills the engine until the load is over. A snapshot begins anew each time, of tables that grow: it is given
+    more time by and by, or it would never end on a busy machine."""
     stops = kills = 0
+    patience = 1.0
     while load.is_running():
-        end = time.monotonic() + rnd.uniform(*PAUSE_SECONDS)
+        end = time.monotonic() + rnd.uniform(*PAUSE_SECONDS) * patience
         wait_for("a pause", lambda: time.monotonic() > end or engine.process.poll() is not None)
         streams = engine.health() in ("streaming", "behind", "idle")
         load.may_alter = load.may_alter or (streams and is_snapshot_saved(engine))
+        patience = 1.0 if load.may_alter else patience * 1.3
         if engine.process.poll() is not None:
             raise Trouble(f"the engine ended with {engine.process.returncode}: {engine.error_lines()}")
         if rnd.random() < 0.5 and streams:
