@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Schema changes between rows, with the servers' own row metadata (MINIMAL: the log has no column names) and a schema history.
 
-test_history_engine.py runs these against MariaDB and MySQL. What a row must look like is told by the row itself: each table has
+test_history_mariadb.py and test_history_mysql.py run these. What a row must look like is told by the row itself: each table has
 a column `v`, the version of its definition, and the columns that a version has are known.
 """
 import json
