@@ -21,10 +21,12 @@ import servers  # noqa: E402
 PARTS = ["dev", "sim", "tsan", "clang", "fuzz", "integration", "quickstart"]
 QUICK_PARTS = ["dev", "sim"]
 NAMED_PARTS = ["mutants"]  # only by name, or with --nightly: they take long
-LONG_FILES = ["rebuild", "conformance", "snapshot_engine", "ddl_oracle", "history_engine", "snapshot", "engine_mysql",
-              "engine_mariadb", "bad_input"]  # begun first, so that none of them is left for the end
-INTEGRATION_JOBS_MAX = 3  # their servers and engines wait for each other's answers in time
-KILL_SEEDS = (2, 3, 4, 5, 7, 10, 11, 13, 20, 35)  # their logs have 50 to 3,000 steps; 2, 7, 10, 11, 20 and 35 keep a schema history; 10, 13, 20 and 35 begin with a snapshot
+LONG_FILES = ["rebuild", "conformance", "snapshot", "engine_mysql", "history_mysql", "engine_mariadb", "history_mariadb",
+              "snapshot_engine", "takeover", "ddl_oracle", "bad_input", "check"]  # begun first, the longest of them first
+INTEGRATION_JOBS_MAX = 6  # their servers and engines wait for each other's answers in time
+# Their logs have 50 to 1,000 steps; 2, 7, 10, 11, 20 and 35 keep a schema history; 10, 13, 20 and 35 begin with a snapshot.
+KILL_SEEDS = (2, 3, 4, 7, 10, 11, 13, 20, 35)
+LONG_KILL_SEEDS = (5,)  # 3,000 steps, which take a minute and a half: with --nightly
 MARKS_SEEDS_MIN = 500  # fewer do not hit every mark
 JOBS = str(len(os.sched_getaffinity(0)))
 
@@ -63,13 +65,13 @@ def build(tally, preset, target="all"):
     return True
 
 
-def ctest(tally, preset, label_regex):
-    """Runs the registered tests of a preset whose label matches; one line per test executable."""
+def ctest(tally, preset, label_regex, *options):
+    """Runs the registered tests of a preset whose label matches, those with a COST first; one line per test executable."""
     report = os.path.join(ROOT, "build", preset, "ctest.xml")
     if os.path.exists(report):
         os.remove(report)
     result = run(["ctest", "--test-dir", f"build/{preset}", "-L", label_regex, "-j", JOBS, "--output-on-failure",
-                  "--output-junit", report, "--no-tests=error"])
+                  "--output-junit", report, "--no-tests=error", *options])
     if not os.path.exists(report):
         print(result.stdout[-20000:])
         tally.add(preset, "ctest", "FAIL", "no report")
@@ -101,19 +103,28 @@ def side_by_side(tally, part, jobs):
             tally.add(part, shows, "ok" if result.returncode == 0 else "FAIL", f"{seconds:.0f} s")
 
 
-def simulate(tally, preset, fixed, fresh, more=False):
-    """Fixed seeds 1..fixed, then `fresh` seeds from the clock; a failing seed prints the command that replays it. With `more`:
-    streams through 1, 2 and 4 decoders, and short runs killed at each step."""
+def shares(program, name, first, count):
+    """Jobs that run `count` seeds, a share for each core."""
+    ends = [first + count * i // int(JOBS) for i in range(int(JOBS) + 1)]
+    return [(f"{end - start} {name} seeds from {start}", [program, "--first", str(start), "--count", str(end - start)])
+            for start, end in zip(ends, ends[1:]) if end > start]
+
+
+def simulate(tally, preset, fixed, fresh, kill_seeds=()):
+    """Fixed seeds 1..fixed, then `fresh` seeds from the clock; a failing seed prints the command that replays it. With
+    `kill_seeds`: their short runs killed at each step, and streams through 1, 2 and 4 decoders."""
     program = f"build/{preset}/tests/sim/tailrace-sim"
     first_fresh = int(time.time()) % 1_000_000_000 * 1000
     jobs = []
-    for name, first, count in (("fixed", 1, fixed), ("fresh", first_fresh, fresh)):
-        marks = ["--unreachable", "tests/sim/unreachable_marks.txt"] if name == "fixed" and count >= MARKS_SEEDS_MIN else []
-        if count > 0:
-            jobs.append((f"{count} {name} seeds from {first}", [program, "--first", str(first), "--count", str(count)] + marks))
-    if more:
+    if fixed >= MARKS_SEEDS_MIN:  # in one process, which counts the marks
+        jobs.append((f"{fixed} fixed seeds from 1", [program, "--first", "1", "--count", str(fixed), "--unreachable",
+                                                     "tests/sim/unreachable_marks.txt"]))
+    else:
+        jobs += shares(program, "fixed", 1, fixed)
+    jobs += shares(program, "fresh", first_fresh, fresh)
+    if kill_seeds:
         jobs += [(f"killed at each step, seed {seed}", [program, "--kill-each-step", "--first", str(seed), "--count", "1"])
-                 for seed in KILL_SEEDS]
+                 for seed in kill_seeds]
         jobs.append(("output does not depend on decoders, 100 seeds", [program, "--compare", "--first", "1", "--count", "100"]))
     side_by_side(tally, f"sim ({preset})", jobs)
 
@@ -145,19 +156,20 @@ def fuzz(tally, seconds):
 
 
 def integration(tally):
-    """Each file in tests/integration is a unittest program with servers of its own; as many run at once as there are cores,
-    the long ones first. -v prints a line per test."""
+    """Each file in tests/integration is a unittest program with servers of its own; twice as many run at once as there
+    are cores, since they wait for half of their time, the long ones first. -v prints a line per test."""
     paths = glob.glob(os.path.join(ROOT, "tests/integration/test_*.py"))
     rank = {f"test_{name}.py": i for i, name in enumerate(LONG_FILES)}
     paths.sort(key=lambda path: (rank.get(os.path.basename(path), len(rank)), path))
-    with concurrent.futures.ThreadPoolExecutor(max_workers=min(int(JOBS), INTEGRATION_JOBS_MAX)) as pool:
-        for path, seconds, result in pool.map(run_file, paths):
+    with tempfile.TemporaryDirectory() as server_data, \
+            concurrent.futures.ThreadPoolExecutor(max_workers=min(2 * int(JOBS), INTEGRATION_JOBS_MAX)) as pool:
+        for path, seconds, result in pool.map(lambda path: run_file(path, server_data), paths):
             tell_file(tally, f"integration/{os.path.basename(path)}", seconds, result)
 
 
-def run_file(path):
+def run_file(path, server_data):
     environment = dict(os.environ, TAILRACE=os.path.join(ROOT, "build/release/tailrace"),
-                       TAILRACE_BUILD=os.path.join(ROOT, "build/release"))
+                       TAILRACE_BUILD=os.path.join(ROOT, "build/release"), TAILRACE_SERVER_DATA=server_data)
     start = time.monotonic()
     try:
         result = run([sys.executable, path, "-v"], env=environment, timeout=900)
@@ -251,15 +263,16 @@ def main():
     if "dev" in parts and build(tally, "dev"):
         ctest(tally, "dev", "unit|stage|property")
     if "sim" in parts and ("dev" in parts or build(tally, "dev")):
-        simulate(tally, "dev", 60 if quick else 500, 60 if quick else 5000 if nightly else 500, more=not quick)
+        kill_seeds = () if quick else LONG_KILL_SEEDS + KILL_SEEDS if nightly else KILL_SEEDS
+        simulate(tally, "dev", 60 if quick else 500, 60 if quick else 5000 if nightly else 500, kill_seeds)
     if "mutants" in parts:
         mutants(tally)
     if "tsan" in parts and build(tally, "tsan"):
-        ctest(tally, "tsan", "unit|property")
+        ctest(tally, "tsan", "unit|property", "-LE", "one_thread")
         simulate(tally, "tsan", 100, 0)
     if "clang" in parts:
         build(tally, "clang")
-    if "fuzz" in parts and build(tally, "fuzz"):
+    if "fuzz" in parts and build(tally, "fuzz", "fuzzers"):
         fuzz(tally, 600 if nightly else 8)
     if ("integration" in parts or "quickstart" in parts) and build(tally, "release", "programs"):
         if "integration" in parts:
