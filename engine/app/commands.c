@@ -251,6 +251,15 @@ const char *tr_command_nearest(const char *word, const char *command)
     return best;
 }
 
+/* The text in a column of its own; below what is too wide for the first one. */
+static void print_row(const char *usage, int width, const char *text)
+{
+    const bool is_wide = strlen(usage) > (size_t)width;
+
+    (void)printf("  %-*s%s%*s%s\n", width, usage, is_wide ? "\n" : "", is_wide ? width + 3 : 1, "",
+                 text);
+}
+
 static void print_help(void)
 {
     (void)printf(
@@ -259,7 +268,7 @@ static void print_help(void)
     for (size_t i = 0; i < COMMAND_COUNT; i++) {
         char usage[64];
         (void)snprintf(usage, sizeof(usage), "%s %s", tr_commands[i].name, tr_commands[i].words);
-        (void)printf("  %-18s %s\n", usage, tr_commands[i].help);
+        print_row(usage, 18, tr_commands[i].help);
     }
     (void)printf("  %-18s %s\n  %-18s %s\n\n", "--version", "Show the version.", "COMMAND --help",
                  "Show a command's options.");
@@ -277,7 +286,7 @@ static void print_command_help(const struct tr_command *command)
             char usage[64];
             (void)snprintf(usage, sizeof(usage), "%s %s", tr_command_options[i].name,
                            tr_command_options[i].value == NULL ? "" : tr_command_options[i].value);
-            (void)printf("  %-22s %s\n", usage, tr_command_options[i].help);
+            print_row(usage, 22, tr_command_options[i].help);
         }
     }
     (void)printf("  %-22s %s\n", "--help", "Show this.");

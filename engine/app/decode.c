@@ -141,7 +141,9 @@ static enum tr_code drive(struct decode_run *run, struct tr_error *err)
     const struct tr_error *fault = tr_fault_seen(&run->fault);
     if (fault != NULL) {
         *err = *fault;
-        return tr_error_prefix(err, "%s", run->path);
+        return strncmp(err->text, run->path, strlen(run->path)) == 0 /* the file's own error */
+                   ? err->code
+                   : tr_error_prefix(err, "%s", run->path);
     }
     return TR_OK;
 }

@@ -126,9 +126,9 @@ static enum tr_code read_one(struct tr_profile_files *files, enum tr_profile_fil
             return TR_OK;
         }
         return TR_FAIL(err, TR_ERR_SYSTEM, TR_STOP,
-                       "\"%.300s\": cannot be opened (errno %d): make it readable for "
+                       "\"%.300s\": cannot be opened (%s): make it readable for "
                        "this user",
-                       path, errno);
+                       path, strerrordesc_np(errno));
     }
     uint8_t *text = tr_memory_map(FILE_BYTES_MAX, err);
     if (text == NULL) {

@@ -51,9 +51,7 @@ static enum tr_code open_file(void *self, const struct tr_resume *resume, struct
     source->fd = open(source->path, O_RDONLY | O_CLOEXEC);
     if (source->fd == -1) {
         return TR_FAIL(err, TR_ERR_SYSTEM, TR_STOP, "%s: cannot be opened (%s)", source->path,
-                       errno == ENOENT   ? "there is no such file"
-                       : errno == EACCES ? "permission denied"
-                                         : "check the path");
+                       strerrordesc_np(errno));
     }
     const enum tr_code code = check_magic(source, err);
     if (code != TR_OK) {
@@ -68,8 +66,8 @@ static enum tr_code check_magic(struct tr_file_source *source, struct tr_error *
     const ssize_t n = read(source->fd, magic, sizeof(magic));
 
     if (n == -1) {
-        return TR_FAIL(err, TR_ERR_SYSTEM, TR_STOP, "%s: cannot be read (error %d)", source->path,
-                       errno);
+        return TR_FAIL(err, TR_ERR_SYSTEM, TR_STOP, "%s: cannot be read (%s)", source->path,
+                       strerrordesc_np(errno));
     }
     if (n == MAGIC_BYTES && memcmp(magic, magic_encrypted, MAGIC_BYTES) == 0) {
         return TR_FAIL(err, TR_ERR_UNSUPPORTED, TR_STOP,
@@ -100,8 +98,8 @@ static enum tr_read read_file(void *self, void *out, size_t room_bytes, int64_t 
     if (errno == EINTR) {
         return TR_READ_WOULD_BLOCK;
     }
-    (void)TR_FAIL(err, TR_ERR_SYSTEM, TR_STOP, "%s: cannot be read (error %d)", source->path,
-                  errno);
+    (void)TR_FAIL(err, TR_ERR_SYSTEM, TR_STOP, "%s: cannot be read (%s)", source->path,
+                  strerrordesc_np(errno));
     return TR_READ_ERROR;
 }
 

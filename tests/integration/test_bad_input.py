@@ -518,7 +518,8 @@ class Bytes(BadInput):
         for path in (os.path.join(self.workdir, "none.000001"), self.workdir):
             code, out, err = command("decode", path)
             self.assertNotEqual(0, code)
-            self.check_text(code, out + err, code, path)
+            self.check_text(code, out + err, code, path, "irectory")
+            self.assertEqual(1, err.count(path))
 
     def test_unknown_event_type_is_told(self):
         data = self.read()

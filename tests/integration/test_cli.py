@@ -38,6 +38,9 @@ class Alone(unittest.TestCase):
     def test_help_lists_each_command_and_its_options(self):
         code, out, _ = command("--help")
         self.assertEqual(0, code)
+        for line in out.splitlines():
+            if line.startswith("  "):  # words, then what they do in a column of its own, below where the words are long
+                self.assertRegex(line, r"^  (.{18} [A-Z]| {19}[A-Z]|\S+( \S+)+$)")
         for name in COMMANDS:
             self.assertRegex(out, rf"(?m)^  {name}\b")
             code, text, err = command(name, "--help")

@@ -176,7 +176,7 @@ static void files_are_known_by_their_magic(void **state)
                      TR_ERR_PROTOCOL);
     tr_file_source_deinit(&source);
     assert_int_equal(open_path(&source, TR_TEST_DATA "/binlogs/none", &err), TR_ERR_SYSTEM);
-    assert_non_null(strstr(err.text, "no such file"));
+    assert_non_null(strstr(err.text, "No such file"));
     tr_file_source_deinit(&source);
 
     char path[] = "/tmp/tailrace-test-XXXXXX";
