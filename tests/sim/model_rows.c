@@ -10,6 +10,7 @@
 #define BIG_ROW_BYTES_SPAN 400000
 #define OTHER TR_MODEL_TABLES_MAX /* the table that is not captured */
 #define STATEMENT_TABLES_MAX 3
+#define MANY_INSERTS 500
 
 enum { EVENT_ROWS_QUERY = 29, EVENT_ANNOTATE_ROWS = 160 };
 
@@ -471,10 +472,16 @@ static void write_statement(struct tr_model_log *log, uint32_t row_count)
 void model_log_write_inserts(struct tr_model_log *log, uint32_t table)
 {
     const struct tr_writer_table definition = table_of(log, table);
+    const bool has_many = tr_random_chance(&log->random, 500);
+    const uint32_t count_max = has_many ? MANY_INSERTS : log->options.rows_max;
     tr_binlog_writer_table_map(log->writer, &definition);
     model_log_count_event(log);
     begin_rows(log, table, TR_MODEL_INSERT);
-    for (uint32_t id = 0; id < log->options.key_count && id < log->options.rows_max; id++) {
+    for (uint32_t id = 0; id < log->options.key_count && id < count_max; id++) {
+        if (log->writer->out.used - log->writer->event_at > ROWS_EVENT_BYTES_MAX) {
+            end_rows(log, false);
+            begin_rows(log, table, TR_MODEL_INSERT);
+        }
         write_row(log, table, id, TR_MODEL_INSERT);
     }
     end_rows(log, true);

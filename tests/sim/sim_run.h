@@ -6,7 +6,8 @@
  * A run draws a workload, numbers of decoders and shippers, faults for every port and kills. Then
  * the faults stop, and everything must arrive; one stream may die for a while, and the others must
  * go on; an orderly stop must save everything and bring every object home, and a restart after it
- * must send nothing. The oracle looks at each step (oracle.h).
+ * must send nothing. A history may be damaged while the engine is down, and a statement be one that must stop
+ * it. The oracle looks at each step (oracle.h).
  */
 #ifndef TR_TESTS_SIM_SIM_RUN_H
 #define TR_TESTS_SIM_SIM_RUN_H

@@ -27,6 +27,7 @@ INTEGRATION_JOBS_MAX = 6  # their servers and engines wait for each other's answ
 # Their logs have 50 to 1,000 steps; 2, 7, 10, 11, 20 and 35 keep a schema history; 10, 13, 20 and 35 begin with a snapshot.
 KILL_SEEDS = (2, 3, 4, 7, 10, 11, 13, 20, 35)
 LONG_KILL_SEEDS = (5,)  # 3,000 steps, which take a minute and a half: with --nightly
+MORE_SEEDS = (2030,)  # hot keys with tombstones that came late
 MARKS_SEEDS_MIN = 500  # fewer do not hit every mark
 JOBS = str(len(os.sched_getaffinity(0)))
 
@@ -125,6 +126,7 @@ def simulate(tally, preset, fixed, fresh, kill_seeds=()):
     if kill_seeds:
         jobs += [(f"killed at each step, seed {seed}", [program, "--kill-each-step", "--first", str(seed), "--count", "1"])
                  for seed in kill_seeds]
+        jobs += [(f"seed {seed}", [program, "--seed", str(seed)]) for seed in MORE_SEEDS]
         jobs.append(("output does not depend on decoders, 100 seeds", [program, "--compare", "--first", "1", "--count", "100"]))
     side_by_side(tally, f"sim ({preset})", jobs)
 
