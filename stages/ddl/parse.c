@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "stages/ddl/parse.h"
 
+#include <string.h>
 #include <strings.h>
 
 static uint32_t take_character(struct tr_span *text);
 static uint32_t fold(uint32_t character);
+static struct tr_span lower_name(struct tr_table *arena, struct tr_span name);
 
 void ddl_step(struct ddl_parser *parser)
 {
@@ -148,8 +150,8 @@ bool ddl_take_table(struct ddl_parser *parser, struct tr_span *database, struct 
         }
     }
     if (ddl_model_options(parser->model)->stores_lower) {
-        *database = ddl_lower(parser->scratch, *database);
-        *name = ddl_lower(parser->scratch, *name);
+        *database = lower_name(parser->scratch, *database);
+        *name = lower_name(parser->scratch, *name);
     }
     return true;
 }
@@ -160,7 +162,7 @@ bool ddl_take_database(struct ddl_parser *parser, struct tr_span *name)
         return false;
     }
     if (ddl_model_options(parser->model)->stores_lower) {
-        *name = ddl_lower(parser->scratch, *name);
+        *name = lower_name(parser->scratch, *name);
     }
     return true;
 }
@@ -264,6 +266,33 @@ static struct tr_span convert_case(struct tr_table *arena, struct tr_span text, 
         copy[i] = c >= first && c <= last ? (uint8_t)(c ^ 0x20) : c;
     }
     return tr_span_of(copy, text.bytes);
+}
+
+/* As a server with lower_case_table_names=1 keeps it. */
+static struct tr_span lower_name(struct tr_table *arena, struct tr_span name)
+{
+    uint8_t *copy = tr_table_array(arena, name.bytes);
+    size_t bytes = 0;
+
+    if (copy == NULL) {
+        return (struct tr_span){0};
+    }
+    while (name.bytes > 0) {
+        const struct tr_span before = name;
+        const uint32_t character = take_character(&name);
+        const uint32_t lower = fold(character);
+        const size_t taken = before.bytes - name.bytes;
+        if (lower == character) {
+            memcpy(copy + bytes, before.data, taken);
+        } else if (taken == 1) {
+            copy[bytes] = (uint8_t)lower;
+        } else { /* fold's are of two bytes, before and after */
+            copy[bytes] = (uint8_t)(0xC0 | lower >> 6);
+            copy[bytes + 1] = (uint8_t)(0x80 | (lower & 0x3F));
+        }
+        bytes += taken;
+    }
+    return tr_span_of(copy, bytes);
 }
 
 struct tr_span ddl_lower(struct tr_table *arena, struct tr_span text)

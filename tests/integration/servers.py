@@ -295,7 +295,9 @@ def start_mysql(datadir, port, options=()):
     base = ["chroot", MYSQL_ROOT, "/usr/sbin/mysqld", "--no-defaults", "--user=root", "--datadir=" + inside + "/data"]
     new = not os.path.isdir(os.path.join(outside, "data"))
     if new:
-        _make_data("mysql", outside + "/data", base + ["--initialize-insecure", "--innodb-flush-method=nosync"])
+        kept = [option for option in options if option.startswith("--lower-case-table-names")]  # for good
+        _make_data("-".join(("mysql", *kept)), outside + "/data",
+                   base + kept + ["--initialize-insecure", "--innodb-flush-method=nosync"])
     server = Server("mysql", outside, port, root=MYSQL_ROOT)
     command = base + [f"--port={port}", "--bind-address=127.0.0.1", "--socket=" + inside + "/server.sock",
                       "--pid-file=" + inside + "/mysqld.pid", "--mysqlx=OFF", "--secure-file-priv="]

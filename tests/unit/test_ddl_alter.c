@@ -309,9 +309,43 @@ static void oracle_mode_of_mariadb(void **state)
     tr_ddl_model_close(model);
 }
 
+/* lower_case_table_names=1: the log has the names so. */
+static void names_are_kept_in_lower_case_where_the_server_does(void **state)
+{
+    static const char *const statements[] = {
+        "CREATE DATABASE Shop", "CREATE TABLE Shop.`ÄÖ Übung ŁŹ ΣΩ Ж×` (Id INT)",
+        "RENAME TABLE SHOP.`äÖ übung łŹ σΩ ж×` TO Shop.Renamed",
+        "ALTER TABLE sHOP.RENAMED ADD MixedCol INT, RENAME Other.ÑAME"};
+    const struct tr_ddl_options options = {
+        .flavor = TR_FLAVOR_MYSQL, .fold_names = true, .stores_lower = true};
+    struct tr_ddl_model *model;
+    struct tr_error err;
+
+    (void)state;
+    assert_int_equal(tr_ddl_model_open(&model, &options, &err), TR_OK);
+    for (size_t i = 0; i < sizeof(statements) / sizeof(statements[0]); i++) {
+        const struct tr_ddl_event event = {.sql = tr_span_of_text(statements[i])};
+        struct tr_ddl_result result = {0};
+        assert_int_equal(tr_ddl_apply(model, &event, &result, &err), TR_OK);
+        if (i == 1) {
+            const struct tr_table *table =
+                tr_ddl_find(model, tr_span_of_text("shop"), tr_span_of_text("äö übung łź σω ж×"));
+            assert_non_null(table);
+            assert_true(tr_span_equals(table->name, tr_span_of_text("äö übung łź σω ж×")));
+            assert_true(tr_span_equals(table->columns[0].name, tr_span_of_text("Id")));
+        }
+    }
+    const struct tr_table *table =
+        tr_ddl_find(model, tr_span_of_text("other"), tr_span_of_text("ñame"));
+    assert_non_null(table);
+    assert_true(tr_span_equals(table->name, tr_span_of_text("ñame")));
+    tr_ddl_model_close(model);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(names_are_kept_in_lower_case_where_the_server_does),
         cmocka_unit_test(last_of_null_not_null_and_auto_increment_counts),
         cmocka_unit_test(keys_keep_a_column_that_is_dropped_and_added_again),
         cmocka_unit_test(mariadb_redefines_what_the_statement_adds),
