@@ -22,6 +22,7 @@
 #include "stages/source/snapshot_event.h"
 
 #define UTF8_FACTOR 3 /* bytes of UTF-8 per byte of any character set, at most */
+#define US_PER_MS INT64_C(1000)
 #define US_PER_S INT64_C(1000000)
 #define TABLE_TEXT_BYTES (2 * TR_NAME_BYTES_MAX + 2)
 
@@ -294,6 +295,7 @@ static bool find_place(struct tr_sequencer *sequencer, const struct seq_event *e
         place->ts_us = place->wall_unix_ns / 1000;
     } else {
         const bool is_open = group->phase == TR_GROUP_OPEN;
+        place->ts_us = time_us / US_PER_MS * US_PER_MS; /* Debezium's have no more, unlike rows */
         place->point.pos = is_open ? group->begin_pos : sequencer->event_end;
         place->point.event_count = is_open ? group->event_count : 0;
         place->point.server_id = event->header.server_id;
