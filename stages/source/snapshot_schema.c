@@ -236,26 +236,38 @@ static enum tr_code read_tables(struct tr_snapshot_schema *schema, const struct 
                                 const struct tr_snapshot_options *options, struct tr_error *err)
 {
     struct tr_query_rows rows = {0};
+    struct tr_filter_order *order = NULL;
 
     enum tr_code code = tr_query_rows_run(&rows, port, SQL_TABLES, err);
     schema->tables = calloc((size_t)rows.row_count + 1, sizeof(*schema->tables));
     if (code == TR_OK && schema->tables == NULL) {
         code = no_memory(err);
     }
+    /* Of captured tables alone the statements come in the order of the list, as the rows do. */
+    if (code == TR_OK && !options->all_tables && options->include_list.bytes > 0) {
+        code = tr_filter_order_open(&order, "debezium.source.table.include.list",
+                                    options->include_list, err);
+    }
     for (uint32_t i = 0; code == TR_OK && i < rows.row_count; i++) {
         const struct tr_span database = tr_query_rows_cell(&rows, i, 0);
         const struct tr_span name = tr_query_rows_cell(&rows, i, 1);
+        uint32_t rank = 0;
         bool is_captured;
         bool included;
         code = is_included(options, database, name, &is_captured, &included, err);
+        if (code == TR_OK && included && order != NULL) {
+            code = tr_filter_order_find(order, database, name, &rank, err);
+        }
         if (code == TR_OK && included) {
             schema->tables[schema->table_count++] = (struct tr_snapshot_table){
                 .database = tr_snapshot_texts_keep(&schema->names, database),
                 .name = tr_snapshot_texts_keep(&schema->names, name),
+                .rank = rank,
                 .is_captured = is_captured};
         }
     }
     tr_query_rows_deinit(&rows);
+    tr_filter_order_close(order);
     if (code == TR_OK && !schema->names.failed) {
         qsort(schema->tables, schema->table_count, sizeof(*schema->tables), compare_tables);
     }
@@ -283,12 +295,15 @@ static enum tr_code is_included(const struct tr_snapshot_options *options, struc
                : TR_OK;
 }
 
-/* By the bytes of `database.name`: Java's order of the texts, since names are of the BMP. */
+/* By rank, then by the bytes of `database.name`: Java's order of the texts, since names are of the BMP. */
 static int compare_tables(const void *a, const void *b)
 {
     char names[2][2 * TR_NAME_BYTES_MAX + 2];
     const struct tr_snapshot_table *const tables[2] = {a, b};
 
+    if (tables[0]->rank != tables[1]->rank) {
+        return tables[0]->rank < tables[1]->rank ? -1 : 1;
+    }
     for (size_t i = 0; i < 2; i++) {
         (void)snprintf(names[i], sizeof(names[i]), "%.*s.%.*s", (int)tables[i]->database.bytes,
                        (const char *)tables[i]->database.data, (int)tables[i]->name.bytes,

@@ -35,6 +35,7 @@ struct tr_snapshot_table {
     struct tr_span *columns;   /* of a table whose rows are read */
     uint32_t column_count;
     uint32_t database_index;
+    uint32_t rank; /* in the order of statements, before the name; 0 = by name alone */
     bool is_captured;
     bool is_overridden;  /* select_sql is the user's */
     bool is_snapshotted; /* false: its engine has no consistent view */
@@ -64,7 +65,7 @@ struct tr_snapshot_schema {
     struct tr_snapshot_texts names;
     struct tr_snapshot_texts texts; /* create statements */
     struct tr_span set_sql;
-    struct tr_snapshot_table *tables; /* owns; sorted by `database.name` */
+    struct tr_snapshot_table *tables; /* owns; sorted by rank and `database.name` */
     uint32_t table_count;
     struct tr_snapshot_database *databases; /* owns; in the order of their first tables */
     uint32_t database_count;
