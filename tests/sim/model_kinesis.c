@@ -214,6 +214,9 @@ static enum tr_model_fate draw_fate(struct tr_model_kinesis *kinesis,
                                                 : kinesis->options.control_fault_permille)) {
         return TR_FATE_GOOD;
     }
+    if (strcmp(call->operation, "CreateStream") == 0 && tr_random_chance(&kinesis->random, 300)) {
+        return TR_FATE_LOST_APPLIED; /* one call a stream: else it would hardly be seen */
+    }
     const uint32_t last = kinesis->options.never_hangs ? TR_FATE_COUNT - 2 : TR_FATE_COUNT - 1;
     const enum tr_model_fate fate =
         (enum tr_model_fate)(1 + tr_random_below(&kinesis->random, last));

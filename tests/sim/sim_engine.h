@@ -39,8 +39,9 @@ struct tr_sim_engine_options {
     const struct tr_clock *clock;
     struct tr_source_port *source;
     struct tr_model_snapshot
-        *snapshot;              /* NULL: it begins with the log, else as snapshot.mode=initial */
-    void (*on_cut)(void *self); /* of a snapshot: before its position is saved; or NULL */
+        *snapshot; /* NULL: it begins with the log, else as snapshot.mode=initial */
+    /* Of a snapshot, before its position is saved; false: killed while that is under way; or NULL. */
+    bool (*on_cut)(void *self);
     void *on_cut_self;
     struct tr_model_store *store;     /* NULL with a sink */
     struct tr_model_history *history; /* NULL: there is none */

@@ -13,14 +13,14 @@ void sim_fail(struct sim *sim, const char *what, const char *detail)
 }
 
 /* The engine has made a cut. */
-void sim_on_cut(void *self)
+bool sim_on_cut(void *self)
 {
     struct sim *sim = self;
     tr_oracle_begin_snapshot(&sim->oracle, &sim->snapshot.model.cut);
-    tr_sim_snapshot_begin(&sim->snapshot, sim->history.text.used);
     sim->first_group = sim->snapshot.model.cut.group_count;
     sim->history_check.safe_effects = sim->snapshot.model.cut.effects_before;
     sim->history_check.safe_bytes = sim->history.text.used;
+    return tr_sim_snapshot_begin(&sim->snapshot, sim->history.text.used);
 }
 
 static enum tr_code open_life(struct sim *sim, struct tr_error *err)
@@ -40,11 +40,14 @@ static enum tr_code open_life(struct sim *sim, struct tr_error *err)
 bool sim_open(struct sim *sim)
 {
     struct tr_error err = {0};
-    if (open_life(sim, &err) != TR_OK) {
-        sim_fail(sim, "start", err.text);
-        return false;
+    if (open_life(sim, &err) == TR_OK) {
+        return true;
     }
-    return true;
+    if (sim->snapshot.ends_at_save) {
+        return sim_kill_and_restart(sim);
+    }
+    sim_fail(sim, "start", err.text);
+    return false;
 }
 
 /* The group at whose statement the engine must stop, since it cannot understand it; UINT32_MAX: none. */
@@ -152,6 +155,9 @@ static bool is_at_unknown(const struct sim *sim)
 static bool step_engine(struct sim *sim)
 {
     sim->step_count++;
+    if (sim->source.faults_on) {
+        sim->kinesis.dead_tables = tr_sim_snapshot_dead_tables(&sim->snapshot);
+    }
     const uint32_t work = tr_pipeline_step(&sim->engine.pipeline, sim->now_ns);
     /* Little time passes while there is work, more while everybody waits for something. */
     sim->now_ns += 1000 + (int64_t)tr_random_below(&sim->random, work == 0 ? 2000 : 50) * 1000;

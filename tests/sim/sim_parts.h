@@ -48,7 +48,7 @@ struct sim {
 void sim_fail(struct sim *sim, const char *what, const char *detail);
 
 /* The engine's callbacks: it has made a cut; its position was saved. */
-void sim_on_cut(void *self);
+bool sim_on_cut(void *self);
 void sim_on_save(void *self);
 
 /* Begin a life, end one anywhere, take a step, stop in order: false with the failure set. */

@@ -122,19 +122,25 @@ static bool run_workload(struct sim *sim)
     return true;
 }
 
+/* Records that were seen for the first time. */
+static uint64_t first_count(const struct sim *sim)
+{
+    return sim->oracle.record_count - sim->oracle.duplicate_count;
+}
+
 /* Everything in those tables arrives, or all that memory allows, with never so long between two records. */
 static bool drain(struct sim *sim, uint32_t tables, int64_t patience_ns, const char *what)
 {
     const uint64_t limit = sim->step_count + SIM_STEPS_MAX;
-    uint64_t record_count = sim->oracle.record_count;
+    uint64_t seen_count = first_count(sim);
     int64_t progress_ns = sim->now_ns;
     while (!tr_oracle_is_complete(&sim->oracle, tables, false) || sim->oracle.in_snapshot) {
         if (!sim_step(sim) ||
             (sim->step_count == sim->options.kill_at_step && !sim_kill_and_restart(sim))) {
             return false;
         }
-        if (sim->oracle.record_count != record_count) {
-            record_count = sim->oracle.record_count;
+        if (first_count(sim) != seen_count) { /* a dead stream may repeat itself for ever */
+            seen_count = first_count(sim);
             progress_ns = sim->now_ns;
         }
         const bool is_stuck = sim->now_ns - progress_ns >= patience_ns;
@@ -264,6 +270,7 @@ static bool run_phases(struct sim *sim)
     sim->store.faults_on = false;
     sim->history.faults_on = false;
     tr_sim_snapshot_end_faults(&sim->snapshot);
+    sim->kinesis.dead_tables = 0;
     const bool arrived = drain_all(sim);
     sim->busy_step_count = sim->step_count;
     if (!arrived || !damage_history(sim) || !run_dead_stream(sim) || !stop(sim)) {

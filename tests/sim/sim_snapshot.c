@@ -10,12 +10,13 @@
 #define LIVES_MAX 6           /* that end by design */
 #define END_SAVED (TR_MODEL_SNAPSHOT_LOG + 1)
 #define STEPS_AFTER_FAULT_MAX 300
+#define DEAD_STEPS_MAX 1500
 
 void tr_sim_snapshot_init(struct tr_sim_snapshot *snapshot, uint64_t seed, bool is_short,
                           struct tr_model_source *source)
 {
     struct tr_random *random = &snapshot->random;
-    *snapshot = (struct tr_sim_snapshot){.random = {seed ^ 0x5A45B07}, .faults_on = true};
+    *snapshot = (struct tr_sim_snapshot){.random = {seed ^ 0x5A45B07}};
     random->state = tr_random_next(random);
     snapshot->is_on = tr_random_chance(random, SNAPSHOT_PERMILLE);
     if (!snapshot->is_on) {
@@ -24,6 +25,10 @@ void tr_sim_snapshot_init(struct tr_sim_snapshot *snapshot, uint64_t seed, bool 
     const bool is_large = source->log.options.big_row_permille > 20;
     snapshot->groups_before = tr_random_below(random, is_short || is_large ? 8 : 60);
     snapshot->lives_left = is_short ? 0 : tr_random_below(random, LIVES_MAX);
+    if (!is_short && tr_random_chance(random, 150)) {
+        snapshot->dead_tables = 1u << tr_random_below(random, source->log.options.table_count);
+        snapshot->dead_steps = tr_random_below(random, DEAD_STEPS_MAX);
+    }
     const struct tr_model_snapshot_options options = {
         .seed = tr_random_next(random),
         .break_permille = is_short ? 0 : tr_sim_maybe(random, 700, 600),
@@ -41,32 +46,39 @@ void tr_sim_snapshot_deinit(struct tr_sim_snapshot *snapshot)
 void tr_sim_snapshot_begin_life(struct tr_sim_snapshot *snapshot)
 {
     snapshot->ends = false;
+    snapshot->ends_at_save = false;
     snapshot->has_counted = false;
     if (snapshot->is_on) {
         tr_model_snapshot_close(&snapshot->model);
     }
 }
 
-void tr_sim_snapshot_begin(struct tr_sim_snapshot *snapshot, size_t history_bytes)
+bool tr_sim_snapshot_begin(struct tr_sim_snapshot *snapshot, size_t history_bytes)
 {
     struct tr_random *random = &snapshot->random;
 
     snapshot->history_at = history_bytes;
     snapshot->ends = snapshot->lives_left > 0;
+    snapshot->ends_at_save = snapshot->ends && tr_random_chance(random, 100);
     if (!snapshot->ends) {
-        return;
+        return true;
     }
     snapshot->lives_left--;
+    if (snapshot->ends_at_save) {
+        TR_COVER("sim.snapshot_killed_at_first_save");
+        return false;
+    }
     snapshot->ends_in_order = tr_random_chance(random, 250);
     snapshot->end_phase = tr_random_below(random, END_SAVED + 1);
     snapshot->steps_left = tr_random_below(random, tr_random_chance(random, 500) ? 3 : 60);
+    return true;
 }
 
 void tr_sim_snapshot_end_faults(struct tr_sim_snapshot *snapshot)
 {
-    snapshot->faults_on = false;
     snapshot->model.faults_on = false;
     snapshot->lives_left = 0;
+    snapshot->dead_steps = 0;
     snapshot->ends =
         snapshot->ends && snapshot->has_counted; /* a broken one can only be taken again */
 }
@@ -77,6 +89,15 @@ bool tr_sim_snapshot_is_expected(const struct tr_sim_snapshot *snapshot,
     return snapshot->is_on && snapshot->model.is_open && snapshot->model.is_broken &&
            fault->remedy == TR_STOP && strncmp(fault->text, "snapshot", 8) == 0 &&
            strstr(fault->text, "begins anew") != NULL;
+}
+
+uint32_t tr_sim_snapshot_dead_tables(struct tr_sim_snapshot *snapshot)
+{
+    if (snapshot->dead_steps == 0) {
+        return 0;
+    }
+    snapshot->dead_steps--;
+    return snapshot->dead_tables;
 }
 
 /* Each of them must happen. */

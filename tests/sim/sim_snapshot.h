@@ -19,12 +19,14 @@ struct tr_sim_snapshot {
     struct tr_model_snapshot model;
     uint32_t groups_before; /* committed before the engine is started for the first time */
     uint32_t lives_left;    /* that may still end by design */
-    bool faults_on;
-    size_t history_at; /* bytes of history before the cut */
+    size_t history_at;      /* bytes of history before the cut */
     uint32_t broken_count;
+    uint32_t dead_tables; /* a bit each: their streams do not answer, */
+    uint32_t dead_steps;  /* for so many steps */
     /* Of this life. */
     bool ends;
     bool ends_in_order;
+    bool ends_at_save;   /* killed while the cut is being saved */
     uint32_t end_phase;  /* enum tr_model_snapshot_phase; one more: the end was saved */
     uint32_t steps_left; /* from that phase on, or from the fault */
     bool has_counted;    /* the broken one */
@@ -35,14 +37,18 @@ void tr_sim_snapshot_init(struct tr_sim_snapshot *snapshot, uint64_t seed, bool 
                           struct tr_model_source *source);
 void tr_sim_snapshot_deinit(struct tr_sim_snapshot *snapshot);
 
-/* A new life of the engine; a cut was made in it; no faults any more. */
+/* A new life of the engine; a cut was made in it, false: killed before it is saved; no faults any
+ * more. */
 void tr_sim_snapshot_begin_life(struct tr_sim_snapshot *snapshot);
-void tr_sim_snapshot_begin(struct tr_sim_snapshot *snapshot, size_t history_bytes);
+bool tr_sim_snapshot_begin(struct tr_sim_snapshot *snapshot, size_t history_bytes);
 void tr_sim_snapshot_end_faults(struct tr_sim_snapshot *snapshot);
 
 /* Whether the engine may say so: the snapshot was broken off. */
 bool tr_sim_snapshot_is_expected(const struct tr_sim_snapshot *snapshot,
                                  const struct tr_error *fault);
+
+/* The tables whose streams do not answer in the next step. */
+uint32_t tr_sim_snapshot_dead_tables(struct tr_sim_snapshot *snapshot);
 
 /* What becomes of this life. */
 enum tr_sim_life tr_sim_snapshot_judge(struct tr_sim_snapshot *snapshot,
