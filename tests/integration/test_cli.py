@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """The command line and the process: commands, signals, HTTP; and a run against kinesis-local, a Kinesis that is not ours."""
+import http.client
+import http.server
 import json
 import os
 import re
@@ -8,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import unittest
 
@@ -164,7 +167,57 @@ class Commands(WithServer):
         self.assertEqual(sorted(map(str, map(core, sent))), sorted(map(str, map(core, decoded))))
 
 
+class OnlyPut(http.server.ThreadingHTTPServer):
+    """In front of the stand-in: what keys get that may put records and nothing else."""
+    daemon_threads = True
+
+    def __init__(self, kinesis):
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self):
+                body, target = self.rfile.read(int(self.headers["Content-Length"])), self.headers["X-Amz-Target"]
+                status, text = 400, json.dumps({"__type": "AccessDeniedException", "message": "not authorized"}).encode()
+                if target.endswith(".PutRecords"):
+                    link = http.client.HTTPConnection("127.0.0.1", kinesis.port)
+                    link.request("POST", "/", body, {k: self.headers[k] for k in ("Content-Type", "X-Amz-Target", "X-Amz-Date", "Authorization")})
+                    answer = link.getresponse()
+                    status, text = answer.status, answer.read()
+                    link.close()
+                self.send_response(status)
+                self.send_header("Content-Type", "application/x-amz-json-1.1")
+                self.send_header("Content-Length", str(len(text)))
+                self.end_headers()
+                self.wfile.write(text)
+
+            def log_message(self, *_):
+                pass
+        super().__init__(("127.0.0.1", 0), Handler)
+
+    def __enter__(self):
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self.shutdown()
+        self.server_close()
+
+    def handle_error(self, *_):
+        pass  # connections are reset when the engine ends
+
+
 class Processes(WithServer):
+    def test_keys_that_may_only_put_are_enough(self):
+        for stream in ("p", "p.shop.t"):
+            self.kinesis.call("CreateStream", StreamName=stream, ShardCount=2)
+        with OnlyPut(self.kinesis) as only:
+            engine = self.engine(**{"debezium.sink.kinesis.endpoint": f"http://127.0.0.1:{only.server_port}",
+                                    "tailrace.streams.create": "false"}).start()
+            self.server.sql("INSERT INTO shop.t VALUES (1,'a'),(2,'b'),(3,'c'); DELETE FROM shop.t WHERE id = 2")
+            self.kinesis.wait_records("p.shop.t", 5, process=engine.process)
+            self.assertEqual(0, engine.stop())
+            self.assertIn("streams.describe_denied", engine.output)
+
     def test_sigterm_drains_saves_and_exits_with_0(self):
         engine = self.engine(**{"tailrace.shutdown.timeout.ms": "5000"}).start()
         self.server.sql("INSERT INTO shop.t VALUES " + ",".join(f"({i},'v')" for i in range(20000)))
