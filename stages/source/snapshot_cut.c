@@ -142,9 +142,13 @@ static enum tr_code prepare(struct tr_snapshot_cut *cut, struct tr_error *err)
 {
     enum tr_code code = prepare_session(cut, cut->schema, err);
 
-    /* The statements' texts as Debezium's history shows them, whatever the server's own mode is. */
+    /* The statements' texts as Debezium's history shows them, whatever the server's own mode is;
+     * MySQL prints the default of a TIMESTAMP in the session's zone, Debezium's is the server's. */
     if (code == TR_OK) {
-        code = run(cut->schema, "SET SESSION sql_mode = '', sql_quote_show_create = ON", err);
+        code = run(cut->schema,
+                   "SET SESSION sql_mode = '', sql_quote_show_create = ON, "
+                   "time_zone = @@global.time_zone",
+                   err);
     }
     if (code == TR_OK) {
         code = prepare_session(cut, cut->view, err);

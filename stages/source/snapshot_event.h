@@ -30,8 +30,8 @@
  *   texts             SET NAMES utf8mb4 (character_set_results decides)
  *
  * The session's sql_mode stays the server's, as in Debezium's session. SHOW CREATE TABLE is another
- * matter: it runs in the server's own time zone, or the defaults of TIMESTAMP columns come out
- * shifted (SET time_zone = @@global.time_zone before, '+00:00' behind it).
+ * matter: it runs on a connection with the server's own time zone, or the defaults of TIMESTAMP columns
+ * come out shifted.
  */
 #ifndef TR_STAGES_SOURCE_SNAPSHOT_EVENT_H
 #define TR_STAGES_SOURCE_SNAPSHOT_EVENT_H
