@@ -186,6 +186,7 @@ enum tr_code tr_start_open_publisher(struct tr_start *start, struct tr_error *er
         .filter = start->filter,
         .key_schemas = start->encode.key_schemas,
         .value_schemas = start->encode.value_schemas,
+        .comments = start->encode.comments,
         .wants_documents = start->history.self != NULL,
         .only_captured_tables = config->history_only_captured_tables,
         .only_captured_databases = config->history_only_captured_databases,

@@ -9,7 +9,7 @@
 
 #define JDBC_OTHER 1111
 #define DECIMAL_LENGTH 10
-#define ZERO_LENGTH 10     /* MySQL's CHAR(0), VARCHAR(0), BINARY(0), VARBINARY(0) */
+#define ZERO_LENGTH 10     /* MySQL's CHAR(0), BINARY(0), INT(0), DECIMAL(0) … */
 #define VECTOR_LENGTH 2048 /* VECTOR without a number */
 
 static void write_type_name(struct tr_debezium_column *view, const struct tr_column *column);
@@ -37,8 +37,11 @@ void tr_debezium_view(struct tr_debezium_column *view, const struct tr_column *c
         (void)snprintf(view->type_name, sizeof(view->type_name), "BINARY BINARY");
     }
     view->is_optional = tr_column_is_optional(column);
-    view->is_auto_incremented = column->is_auto_increment || column->was_auto_increment ||
-                                (flavor == TR_FLAVOR_MYSQL && column->updates_now);
+    view->is_auto_incremented =
+        column->is_auto_increment || column->was_auto_increment ||
+        (column->updates_now &&
+         (flavor == TR_FLAVOR_MYSQL ||
+          !(column->has_default && column->default_form == TR_LITERAL_CLOCK)));
     view->is_generated = view->is_auto_incremented;
     view_default(view, column);
 }
@@ -64,10 +67,10 @@ static void write_type_name(struct tr_debezium_column *view, const struct tr_col
                    column->is_unsigned ? " UNSIGNED" : "", column->is_zerofill ? " ZEROFILL" : "");
 }
 
-/* Without UNSIGNED, ZEROFILL and the attribute BINARY. */
+/* Without UNSIGNED, SIGNED, ZEROFILL and the attribute BINARY. */
 static struct tr_span type_words(const struct tr_debezium_column *view)
 {
-    static const char *const tails[] = {" ZEROFILL", " UNSIGNED", " BINARY"};
+    static const char *const tails[] = {" ZEROFILL", " UNSIGNED", " SIGNED", " BINARY"};
     struct tr_span words = tr_span_of_text(view->type_name);
 
     for (size_t i = 0; i < sizeof(tails) / sizeof(tails[0]); i++) {
@@ -109,28 +112,28 @@ static void view_length(struct tr_debezium_column *view, const struct tr_column 
     } else if (!view->has_length && strcmp(base, "vector") == 0) {
         view->has_length = true;
         view->length = VECTOR_LENGTH;
-    } else if (view->has_length && view->length == 0 && is_string && flavor == TR_FLAVOR_MYSQL) {
+    }
+    const bool is_clock = view->jdbc_type >= 92; /* TIME, DATETIME, TIMESTAMP: digits */
+    if (view->has_length && view->length == 0 && flavor == TR_FLAVOR_MYSQL && !is_clock) {
         view->length = ZERO_LENGTH;
     }
 }
 
 static void view_default(struct tr_debezium_column *view, const struct tr_column *column)
 {
-    struct tr_span text = column->default_text;
+    struct tr_span text;
 
     view->has_default = tr_column_is_optional(column);
-    if (!column->has_default) {
+    if (!tr_column_read_default(column, &text)) {
         return;
     }
-    if (column->default_form == TR_LITERAL_CLOCK) {
-        text = tr_span_of_text("1970-01-01 00:00:00");
-    } else if (column->default_is_expression) {
-        return;
-    } else if (column->default_form == TR_LITERAL_BOOLEAN) {
-        text = tr_span_of_text(text.data[0] == '1' ? "true" : "false");
-    } else if (column->default_form == TR_LITERAL_BITS && text.bytes >= 2) { /* b'101', 0b101 */
-        const size_t quote_bytes = text.data[text.bytes - 1] == '\'' ? 1 : 0;
-        text = tr_span_of(text.data + 2, text.bytes - 2 - quote_bytes);
+    if (!column->has_read_default) {
+        if (column->default_form == TR_LITERAL_CLOCK) {
+            text = tr_span_of_text("1970-01-01 00:00:00");
+        } else if (column->default_is_expression) {
+            view->has_default = true;
+            return;
+        }
     }
     view->has_default = true;
     view->has_default_expression = true;

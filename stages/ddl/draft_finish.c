@@ -78,6 +78,8 @@ static void set_default(const struct ddl_parser *parser, struct ddl_column *colu
     own->default_is_expression = from->default_is_expression;
     own->default_form = from->default_form;
     own->default_text = from->default_text;
+    own->has_read_default = from->has_read_default;
+    own->read_default = from->read_default;
     own->has_default &= ddl_default_is_kept(parser, own);
 }
 
@@ -246,6 +248,7 @@ static void copy_column(struct tr_table *table, struct tr_column *to, const stru
     to->type_text = tr_table_text(table, from->type_text);
     to->charset_name = tr_table_text(table, from->charset_name);
     to->default_text = tr_table_text(table, from->default_text);
+    to->read_default = tr_table_text(table, from->read_default);
     to->comment = tr_table_text(table, from->comment);
     to->comment_text = tr_table_text_or_none(table, from->comment_text);
     to->collation_name = tr_table_text(table, from->collation_name);

@@ -15,6 +15,11 @@ static bool take_part(struct ddl_parser *parser, struct joined *raw, struct join
 static bool take_digits(struct ddl_parser *parser, struct tr_span *digits, bool *is_hex);
 static void add_decoded(struct joined *text, struct tr_span digits, bool is_hex);
 static uint8_t escaped(uint8_t c);
+static bool parse_clock(struct ddl_parser *parser, struct tr_column *column);
+static void parse_literal(struct ddl_parser *parser, struct tr_column *column);
+static void read_as_debezium(struct ddl_parser *parser, struct tr_column *column,
+                             const uint8_t *from);
+static void read_as(struct tr_column *column, struct tr_span text);
 static void parse_number(struct ddl_parser *parser, struct tr_column *column);
 static void parse_bit_or_hex(struct ddl_parser *parser, struct tr_column *column);
 static void parse_expression(struct ddl_parser *parser, struct tr_column *column);
@@ -229,14 +234,25 @@ bool ddl_take_clock(struct ddl_parser *parser, struct tr_span *text)
 
 void ddl_parse_default(struct ddl_parser *parser, struct tr_column *column)
 {
-    struct tr_span text;
     const uint8_t *from = parser->token.source.data;
 
+    column->has_read_default = false;
     if (ddl_take_word(parser, "NULL")) {
         column->has_default = false;
-    } else if (ddl_take_clock(parser, &text)) {
+    } else if (!parse_clock(parser, column)) {
+        parse_literal(parser, column);
+    }
+    read_as_debezium(parser, column, from);
+}
+
+/* CURRENT_TIMESTAMP, its synonyms, and what stands in parentheses. */
+static bool parse_clock(struct ddl_parser *parser, struct tr_column *column)
+{
+    const uint8_t *from = parser->token.source.data;
+    struct tr_span text;
+
+    if (ddl_take_clock(parser, &text)) {
         keep(column, TR_LITERAL_CLOCK, text);
-        column->default_is_expression = true;
     } else if (ddl_at_mark(parser, '(')) {
         struct ddl_parser inside =
             *parser; /* DEFAULT (NOW()), (CURRENT_TIMESTAMP): MariaDB's clocks */
@@ -246,8 +262,18 @@ void ddl_parse_default(struct ddl_parser *parser, struct tr_column *column)
         ddl_skip_parentheses(parser);
         keep(column, is_clock ? TR_LITERAL_CLOCK : TR_LITERAL_TEXT,
              is_clock ? text : tr_span_of(from, (size_t)(parser->taken_end - from)));
-        column->default_is_expression = true;
-    } else if (ddl_at_word(parser, "TRUE") || ddl_at_word(parser, "FALSE")) {
+    } else {
+        return false;
+    }
+    column->default_is_expression = true;
+    return true;
+}
+
+static void parse_literal(struct ddl_parser *parser, struct tr_column *column)
+{
+    struct tr_span text;
+
+    if (ddl_at_word(parser, "TRUE") || ddl_at_word(parser, "FALSE")) {
         keep(column, TR_LITERAL_BOOLEAN, tr_span_of_text(ddl_at_word(parser, "TRUE") ? "1" : "0"));
         ddl_step(parser);
     } else if (ddl_at_mark(parser, '-') || ddl_at_mark(parser, '+') || ddl_at_mark(parser, '.') ||
@@ -268,6 +294,63 @@ void ddl_parse_default(struct ddl_parser *parser, struct tr_column *column)
     } else {
         parse_expression(parser, column);
     }
+}
+
+/* In any case; `word` in lower case. */
+static bool starts_with(struct tr_span text, const char *word)
+{
+    const size_t bytes = strlen(word);
+    bool is_same = text.bytes >= bytes;
+
+    for (size_t i = 0; is_same && i < bytes; i++) {
+        const uint8_t c = text.data[i];
+        is_same = (c >= 'A' && c <= 'Z' ? c | 0x20 : c) == (uint8_t)word[i];
+    }
+    return is_same;
+}
+
+/* What Debezium's grammars make of the default that begins at `from`, where it is not its text: contract
+ * §2.9, seen on 3.6.0.Final. MariaDB's grammar knows no hex literals, keeps introducers and takes only
+ * CURRENT_TIMESTAMP and NOW for clocks. */
+static void read_as_debezium(struct ddl_parser *parser, struct tr_column *column,
+                             const uint8_t *from)
+{
+    const bool is_mariadb = ddl_model_options(parser->model)->flavor == TR_FLAVOR_MARIADB;
+    const enum tr_literal form = column->default_form;
+    const struct tr_span text = column->default_text;
+    const struct tr_span written = tr_span_of(from, (size_t)(parser->taken_end - from));
+
+    if (!column->has_default || written.bytes < 2) {
+        return;
+    }
+    const uint8_t first = written.data[0];
+    if (form == TR_LITERAL_BOOLEAN) {
+        read_as(column, written);
+    } else if (form == TR_LITERAL_HEX || form == TR_LITERAL_BITS) {
+        const bool is_known =
+            !is_mariadb || (form == TR_LITERAL_BITS && (text.data[0] | 0x20) == 'b');
+        read_as(column, is_known && text.bytes > 2 ? tr_span_of(text.data + 2, text.bytes - 3)
+                                                   : (struct tr_span){0}); /* 0x61 loses a digit */
+    } else if (is_mariadb && column->default_is_expression) {
+        static const char *const words[] = {"localtime", "localtimestamp", "curdate(", "curtime("};
+        if (form == TR_LITERAL_CLOCK && first == '(') {
+            read_as(column, (struct tr_span){0});
+        }
+        for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+            if (starts_with(written, words[i])) {
+                read_as(column, written);
+            }
+        }
+    } else if (form == TR_LITERAL_TEXT && !column->default_is_expression &&
+               ((first | 0x20) == 'n' || (is_mariadb && first == '_'))) {
+        read_as(column, written);
+    }
+}
+
+static void read_as(struct tr_column *column, struct tr_span text)
+{
+    column->has_read_default = true;
+    column->read_default = text;
 }
 
 static void keep(struct tr_column *column, enum tr_literal form, struct tr_span text)

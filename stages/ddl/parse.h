@@ -44,6 +44,7 @@ struct ddl_type {
     bool has_length;
     bool has_scale;
     bool is_unsigned;
+    bool is_signed; /* the word was written */
     bool is_zerofill;
     bool is_binary; /* the attribute BINARY: the character set's _bin collation */
     bool is_byte;   /* CHAR BYTE */

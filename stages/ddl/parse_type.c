@@ -234,9 +234,24 @@ static void parse_numbers(struct ddl_parser *parser, struct ddl_type *type)
     type->scale = (uint32_t)(numbers[1] > UINT32_MAX ? UINT32_MAX : numbers[1]);
 }
 
-/* ('a', "b", x'63', N'd'): the list doubles as it grows. */
+static struct tr_span quoted(struct tr_table *scratch, struct tr_span raw, char quote)
+{
+    uint8_t *text = tr_table_array(scratch, raw.bytes + 2);
+    if (text == NULL) {
+        return (struct tr_span){0};
+    }
+    text[0] = (uint8_t)quote;
+    if (raw.bytes > 0) {
+        memcpy(text + 1, raw.data, raw.bytes);
+    }
+    text[raw.bytes + 1] = (uint8_t)quote;
+    return tr_span_of(text, raw.bytes + 2);
+}
+
+/* ('a', "b", x'63', N'd'): the list doubles as it grows. MariaDB's keep their double quotes. */
 static void parse_options(struct ddl_parser *parser, struct tr_column *column)
 {
+    const bool is_mariadb = ddl_model_options(parser->model)->flavor == TR_FLAVOR_MARIADB;
     uint32_t room = 0;
 
     column->option_count = 0;
@@ -244,6 +259,7 @@ static void parse_options(struct ddl_parser *parser, struct tr_column *column)
         return;
     }
     while (!ddl_at_end(parser) && !ddl_at_mark(parser, ')')) {
+        const char quote = parser->token.quote == '"' && is_mariadb ? '"' : '\'';
         struct tr_span raw;
         struct tr_span text;
         if (!ddl_take_string(parser, &raw, &text)) {
@@ -264,7 +280,7 @@ static void parse_options(struct ddl_parser *parser, struct tr_column *column)
                 column->option_texts = longer + room;
             }
             column->options[column->option_count] = text;
-            column->option_texts[column->option_count++] = raw;
+            column->option_texts[column->option_count++] = quoted(parser->scratch, raw, quote);
         }
         if (!ddl_take_mark(parser, ',')) {
             ddl_skip_clause(parser);
@@ -281,7 +297,7 @@ bool ddl_parse_type_attribute(struct ddl_parser *parser, struct ddl_type *type)
         type->is_unsigned = true;
         type->is_zerofill = true;
     } else if (ddl_take_word(parser, "SIGNED")) {
-        return true;
+        type->is_signed = true;
     } else if (ddl_take_words(parser, "CHARACTER", "SET") ||
                ddl_take_words(parser, "CHAR", "SET") || ddl_take_word(parser, "CHARSET")) {
         (void)ddl_take_mark(parser, '=');

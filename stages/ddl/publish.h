@@ -30,7 +30,7 @@ struct tr_ddl_publisher {
     const struct tr_stream *stream; /* of schema changes; NULL: include.schema.changes=false */
     bool key_schemas;
     bool value_schemas;
-    bool comments;                /* include.schema.comments */
+    bool comments;                /* of tables and columns are told */
     bool wants_documents;         /* false: there is no history */
     bool only_captured_tables;    /* schema.history.internal.store.only.captured.tables.ddl */
     bool only_captured_databases; /* …store.only.captured.databases.ddl */

@@ -157,19 +157,14 @@ void ddl_text_add_id(struct ddl_text *text, struct tr_span database, struct tr_s
     ddl_text_add(text, "\"");
 }
 
-/* Debezium for MariaDB prints comments in any case, with their escapes. */
-static struct tr_span visible_comment(struct tr_span comment, struct tr_span comment_text,
-                                      const struct ddl_print *print)
+static struct tr_span visible_comment(struct tr_span comment_text, const struct ddl_print *print)
 {
-    if (print->flavor == TR_FLAVOR_MARIADB) {
-        return comment_text;
-    }
-    return print->comments && comment.bytes > 0 ? comment : (struct tr_span){0};
+    return print->comments ? comment_text : (struct tr_span){0};
 }
 
 struct tr_span ddl_visible_comment(const struct tr_table *table, const struct ddl_print *print)
 {
-    return visible_comment(table->comment, table->comment_text, print);
+    return visible_comment(table->comment_text, print);
 }
 
 void ddl_text_add_table(struct ddl_text *text, const struct tr_table *table,
@@ -237,8 +232,7 @@ static void add_column(struct ddl_text *text, const struct tr_column *column, ui
     add_bool(text, ",\"autoIncremented\":", view.is_auto_incremented);
     add_bool(text, ",\"generated\":", view.is_generated);
     ddl_text_add(text, ",\"comment\":");
-    add_string_or_null(text, visible_comment(column->comment, column->comment_text, print),
-                       print->form);
+    add_string_or_null(text, visible_comment(column->comment_text, print), print->form);
     if (is_document) {
         add_bool(text, ",\"hasDefaultValue\":", view.has_default);
     }
@@ -258,14 +252,18 @@ static void add_column(struct ddl_text *text, const struct tr_column *column, ui
 static void add_literal(struct ddl_text *text, const struct tr_column *column, uint32_t option,
                         enum ddl_form form)
 {
-    const bool has_text = column->option_texts != NULL;
-    const struct tr_span from = has_text ? column->option_texts[option] : column->options[option];
+    const struct tr_span from = column->options[option];
     struct ddl_text literal = {0};
+
+    if (column->option_texts != NULL) {
+        ddl_text_add_string(text, column->option_texts[option], form);
+        return;
+    }
 
     ddl_text_add(&literal, "'");
     for (size_t i = 0; i < from.bytes; i++) {
         const uint8_t c = from.data[i];
-        ddl_text_add(&literal, has_text ? "" : c == '\'' ? "'" : c == '\\' ? "\\" : "");
+        ddl_text_add(&literal, c == '\'' ? "'" : c == '\\' ? "\\" : "");
         ddl_text_add_span(&literal, tr_span_of(&c, 1));
     }
     ddl_text_add(&literal, "'");

@@ -40,7 +40,7 @@ void ddl_text_add_string(struct ddl_text *text, struct tr_span utf8, enum ddl_fo
 struct ddl_print {
     enum tr_flavor flavor;
     enum ddl_form form;
-    bool comments; /* include.schema.comments */
+    bool comments; /* of tables and columns are told */
 };
 
 /* "\"db\".\"table\"": an id of tableChanges. */

@@ -43,14 +43,6 @@ bool recover_agrees(const struct tr_table *table, const struct recover_change *c
     return true;
 }
 
-/* Whether an SQL literal of the document is the member's own text in quotes. */
-static bool option_agrees(struct tr_span literal, struct tr_span text)
-{
-    return literal.bytes == text.bytes + 2 && literal.data[0] == '\'' &&
-           literal.data[literal.bytes - 1] == '\'' &&
-           (text.bytes == 0 || memcmp(literal.data + 1, text.data, text.bytes) == 0);
-}
-
 static bool column_agrees(const struct tr_column *column, const struct recover_column *wanted,
                           enum tr_flavor flavor)
 {
@@ -67,7 +59,7 @@ static bool column_agrees(const struct tr_column *column, const struct recover_c
     }
     for (uint32_t i = 0; i < column->option_count; i++) {
         if (column->option_texts == NULL ||
-            !option_agrees(wanted->options[i], column->option_texts[i])) {
+            !tr_span_equals(wanted->options[i], column->option_texts[i])) {
             return false;
         }
     }
@@ -178,6 +170,7 @@ static bool add_column(struct ddl_text *sql, const struct recover_column *column
     }
     const bool is_zerofill = take_tail(&words, " ZEROFILL");
     const bool is_unsigned = take_tail(&words, " UNSIGNED");
+    const bool is_signed = take_tail(&words, " SIGNED");
     const bool is_binary = take_tail(&words, " BINARY") && !tr_collation_is(words, "BINARY");
     const struct ddl_type_entry *entry = ddl_type_find(words);
     const bool is_time = entry != NULL && (entry->jdbc_type == 93 || entry->jdbc_type == 2014);
@@ -190,6 +183,7 @@ static bool add_column(struct ddl_text *sql, const struct recover_column *column
         ddl_text_add_span(sql, column->charset);
     }
     ddl_text_add(sql, is_binary ? " BINARY" : "");
+    ddl_text_add(sql, is_signed ? " SIGNED" : "");
     ddl_text_add(sql, is_unsigned ? " UNSIGNED" : "");
     ddl_text_add(sql, is_zerofill ? " ZEROFILL" : "");
     ddl_text_add(sql, column->is_optional ? " NULL" : " NOT NULL");
@@ -318,6 +312,7 @@ static void set_default(struct tr_table *table, struct tr_column *column, struct
     const bool is_true = tr_collation_is(text, "true");
 
     column->has_default = true;
+    column->has_read_default = false;
     column->default_is_expression = false;
     column->default_form = TR_LITERAL_TEXT;
     if (is_time && tr_collation_is(text, EPOCH)) {
@@ -327,9 +322,13 @@ static void set_default(struct tr_table *table, struct tr_column *column, struct
     } else if (column->type == TR_COLUMN_BIT) {
         column->default_form = TR_LITERAL_BITS;
         column->default_text = bit_literal(table, text);
+        column->has_read_default = true;
+        column->read_default = tr_table_text(table, text);
         return;
     } else if (is_numeric(column->type) && (is_true || tr_collation_is(text, "false"))) {
         column->default_form = TR_LITERAL_BOOLEAN;
+        column->has_read_default = true;
+        column->read_default = tr_table_text(table, text);
         text = tr_span_of_text(is_true ? "1" : "0");
     } else if (is_numeric(column->type) && is_number(text)) {
         column->default_form = TR_LITERAL_NUMBER;

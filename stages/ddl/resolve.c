@@ -267,6 +267,8 @@ static const char *resolve_text(struct ddl_parser *parser, const struct ddl_draf
         collation = tr_table_text(parser->scratch, tr_span_of_text(name));
     }
     if (tr_collation_is(charset, "binary") && text_base->binary_base != NULL) {
+        column->column.is_binary_text =
+            !type->is_byte && (type->charset.bytes > 0 || type->collation.bytes == 0);
         if (text_base->is_sized && type->has_length && type->length > 0) {
             return sized_base(type->length, false);
         }
@@ -315,9 +317,10 @@ static void write_declared(struct ddl_parser *parser, struct ddl_column *column)
     const struct ddl_type *type = &column->type;
     char text[160];
 
-    (void)snprintf(text, sizeof(text), "%.*s%s%s%s",
+    (void)snprintf(text, sizeof(text), "%.*s%s%s%s%s",
                    (int)(type->words.bytes < 100 ? type->words.bytes : 100),
                    (const char *)type->words.data, type->is_binary ? " BINARY" : "",
+                   type->is_signed && !type->is_unsigned ? " SIGNED" : "",
                    type->is_unsigned ? " UNSIGNED" : "", type->is_zerofill ? " ZEROFILL" : "");
     column->column.declared_type = tr_table_text(parser->scratch, tr_span_of_text(text));
     column->column.declared_length = type->length;
@@ -359,17 +362,6 @@ static void resolve_default(struct ddl_parser *parser, struct ddl_column *column
     struct tr_column *own = &column->column;
 
     own->has_default &= !own->is_generated && ddl_default_is_kept(parser, own);
-    if (!own->has_default || own->default_form != TR_LITERAL_HEX) {
-        return;
-    }
-    const bool is_number = own->charset_name.bytes == 0 && own->type != TR_COLUMN_BINARY &&
-                           own->type != TR_COLUMN_VARBINARY;
-    if (is_number || own->default_text.bytes < 3) {
-        return;
-    }
-    /* The hex text, 0x… without its last digit: as Debezium has it (contract §2.9). */
-    const struct tr_span text = own->default_text;
-    own->default_text = tr_table_text(parser->scratch, tr_span_of(text.data + 2, text.bytes - 3));
 }
 
 void ddl_convert_column(struct ddl_parser *parser, const struct ddl_draft *draft,
@@ -418,6 +410,7 @@ void ddl_convert_column(struct ddl_parser *parser, const struct ddl_draft *draft
         own->charset_name = (struct tr_span){0};
         own->collation_name = (struct tr_span){0};
         own->charset = TR_CHARSET_NONE;
+        own->is_binary_text = true;
     } else {
         set_charset(parser, own, draft->convert_charset, draft->convert_collation);
     }

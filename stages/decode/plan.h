@@ -23,6 +23,7 @@ struct tr_encode_options {
     struct tr_span topic_prefix;
     bool key_schemas; /* debezium.format.key.schemas.enable (format.schemas.enable) */
     bool value_schemas;
+    bool comments; /* a column's comment is its field's doc */
     bool tombstones_on_delete;
     bool enable_time_adjuster;
     struct tr_span unavailable_value; /* unavailable.value.placeholder; empty: the default */

@@ -15,6 +15,7 @@ struct build {
     struct tr_plan_column *to;
     const struct tr_column *column;
     const struct tr_wire_column *wire;
+    enum tr_flavor flavor;
 };
 
 static bool is_sized(const struct build *build)
@@ -168,9 +169,17 @@ static bool set_binary(const struct build *build)
 {
     const uint8_t wire = plain_wire(build);
 
+    if (build->column->is_binary_text) { /* a string of ISO-8859-1 (contract §2.4) */
+        const bool fits = build->column->type == TR_COLUMN_BINARY ? wire == TR_WIRE_STRING
+                          : build->column->type == TR_COLUMN_VARBINARY
+                              ? wire == TR_WIRE_VARCHAR || wire == TR_WIRE_VAR_STRING
+                              : wire == TR_WIRE_BLOB;
+        return fits && set_sized(build, TR_OP_TEXT_BINARY);
+    }
     if (build->column->type == TR_COLUMN_BINARY) {
-        /* BINARY(0) becomes ten zero bytes (seen on Debezium 3.6.0.Final with MySQL 9.7.4). */
-        build->to->full_bytes = build->wire->meta == 0 ? 10 : build->wire->meta;
+        /* MySQL's BINARY(0) becomes ten zero bytes (seen on Debezium 3.6.0.Final with 9.7.4). */
+        const uint16_t zero = build->flavor == TR_FLAVOR_MYSQL ? 10 : 0;
+        build->to->full_bytes = build->wire->meta == 0 ? zero : build->wire->meta;
         return wire == TR_WIRE_STRING && set_sized(build, TR_OP_BLOB_PADDED);
     }
     if (build->column->type == TR_COLUMN_VARBINARY) {
@@ -330,20 +339,9 @@ static void add_options(struct tr_plan *plan, const struct build *build, uint32_
     build->to->option_first = *next;
     build->to->option_count = column->option_count;
     for (uint32_t i = 0; i < column->option_count; i++) {
-        const struct tr_span option = column->options[i];
         const size_t at = text->used;
         tr_plan_text_add(text, is_enum ? "\"" : "");
-        for (size_t c = 0; c < option.bytes; c++) {
-            size_t run = c;
-            while (run < option.bytes && option.data[run] != ',' && option.data[run] != '\\') {
-                run++;
-            }
-            tr_plan_text_add_json(text, tr_span_of(option.data + c, run - c));
-            if (run < option.bytes) {
-                tr_plan_text_add(text, option.data[run] == ',' ? "\\\\," : "\\\\\\\\");
-            }
-            c = run;
-        }
+        tr_plan_add_option(text, column, i);
         tr_plan_text_add(text, is_enum ? "\"" : "");
         plan->column_options[(*next)++] =
             (struct tr_plan_literal){(uint32_t)at, (uint32_t)(text->used - at)};
@@ -363,8 +361,8 @@ static void add_literals(struct tr_plan *plan, const struct build *build, bool i
     to->null_at = (uint32_t)text->used;
     /* `tailrace decode` prints what the log holds. */
     if (plan->options.lenient || !tr_plan_add_default(text, build->column, &plan->options)) {
-        tr_plan_text_add(text,
-                         tr_column_is_optional(build->column) ? "null" : tr_plan_fallback(build->column));
+        tr_plan_text_add(
+            text, tr_column_is_optional(build->column) ? "null" : tr_plan_fallback(build->column));
     }
     to->null_bytes = (uint32_t)(text->used - to->null_at);
 }
@@ -442,7 +440,8 @@ enum tr_code tr_plan_build_columns(struct tr_plan *plan, struct tr_error *err)
                        plan->column_count);
     }
     for (uint32_t i = 0; i < plan->column_count; i++) {
-        const struct build build = {&plan->columns[i], &table->columns[i], &plan->schema->wire[i]};
+        const struct build build = {&plan->columns[i], &table->columns[i], &plan->schema->wire[i],
+                                    plan->options.flavor};
         if (check_supported(plan, &build, err) != TR_OK) {
             return err->code;
         }

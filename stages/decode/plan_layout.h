@@ -134,6 +134,19 @@ TR_NODISCARD enum tr_code tr_plan_build_columns(struct tr_plan *plan, struct tr_
 void tr_plan_add_field(struct tr_plan_text *text, const struct tr_column *column,
                        const struct tr_encode_options *options);
 
+/* Appends a member of ENUM or SET for a JSON string as Debezium has it: the statement's literal, but for
+ * '' and \', with a backslash before a comma; a member that no statement tells gets it before backslashes, too
+ * (contract §2.5). */
+void tr_plan_add_option(struct tr_plan_text *text, const struct tr_column *column, uint32_t index);
+/* The parts of tr_plan_add_default for times: the literal of a TIME; of DATE, DATETIME and TIMESTAMP; that
+ * of a clock (CURRENT_TIMESTAMP). */
+bool tr_plan_add_default_time(struct tr_plan_text *text, struct tr_span literal);
+bool tr_plan_add_default_date(struct tr_plan_text *text, const struct tr_column *column,
+                              struct tr_span literal, bool adjust);
+bool tr_plan_add_default_clock(struct tr_plan_text *text, const struct tr_column *column);
+/* Whether FLOAT or DOUBLE is a `float`: Debezium takes REAL for one. */
+bool tr_plan_real_is_float(const struct tr_column *column);
+
 /* Appends a column's default as JSON; false (nothing appended) when its schema has none (contract
  * §2.9). */
 bool tr_plan_add_default(struct tr_plan_text *text, const struct tr_column *column,

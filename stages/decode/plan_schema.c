@@ -31,6 +31,22 @@ static struct connect_type integer_type(const struct tr_column *column)
     return int64;
 }
 
+/* Whether the statement's first word is this one. */
+static bool is_declared_as(const struct tr_column *column, const char *word)
+{
+    const struct tr_span type = column->declared_type;
+    const size_t bytes = strlen(word);
+
+    return type.bytes >= bytes && memcmp(type.data, word, bytes) == 0 &&
+           (type.bytes == bytes || type.data[bytes] == ' ');
+}
+
+bool tr_plan_real_is_float(const struct tr_column *column)
+{
+    return column->type == TR_COLUMN_FLOAT ? !tr_plan_float_is_double(column)
+                                           : is_declared_as(column, "REAL");
+}
+
 static struct connect_type connect_type_of(const struct tr_column *column)
 {
     static const struct connect_type types[TR_COLUMN_TYPE_COUNT] = {
@@ -69,7 +85,8 @@ static struct connect_type connect_type_of(const struct tr_column *column)
     case TR_COLUMN_BIGINT:
         return integer_type(column);
     case TR_COLUMN_FLOAT:
-        return types[tr_plan_float_is_double(column) ? TR_COLUMN_DOUBLE : TR_COLUMN_FLOAT];
+    case TR_COLUMN_DOUBLE:
+        return types[tr_plan_real_is_float(column) ? TR_COLUMN_FLOAT : TR_COLUMN_DOUBLE];
     case TR_COLUMN_BIT:
         return tr_plan_bit_is_boolean(column)
                    ? boolean
@@ -79,6 +96,10 @@ static struct connect_type connect_type_of(const struct tr_column *column)
                                      column->scale > 3 ? "io.debezium.time.MicroTimestamp"
                                                        : "io.debezium.time.Timestamp",
                                      "0"};
+    case TR_COLUMN_BINARY:
+    case TR_COLUMN_VARBINARY:
+    case TR_COLUMN_BLOB:
+        return types[column->is_binary_text ? TR_COLUMN_TEXT : TR_COLUMN_BLOB];
     case TR_COLUMN_TEXT: /* MariaDB's JSON */
         return types[tr_span_equals(column->declared_type, tr_span_of_text("JSON"))
                          ? TR_COLUMN_JSON
@@ -100,26 +121,38 @@ const char *tr_plan_fallback(const struct tr_column *column)
     return connect_type_of(column).fallback;
 }
 
-/* The members of an ENUM or SET joined with ',', with `,` and `\` inside a member escaped (contract
- * §2.5). */
+void tr_plan_add_option(struct tr_plan_text *text, const struct tr_column *column, uint32_t index)
+{
+    const bool is_literal = column->option_texts != NULL;
+    struct tr_span option = column->options[index];
+    size_t from = 0;
+
+    if (is_literal && column->option_texts[index].bytes >= 2) {
+        option = column->option_texts[index];
+        option = tr_span_of(option.data + 1, option.bytes - 2);
+    }
+    for (size_t at = 0; at < option.bytes; at++) {
+        const uint8_t c = option.data[at];
+        const uint8_t next = at + 1 < option.bytes ? option.data[at + 1] : 0;
+        const bool is_quote = is_literal && (c == '\'' || c == '\\') && next == '\'';
+        if (is_quote || c == ',' || (c == '\\' && !is_literal)) {
+            tr_plan_text_add_json(text, tr_span_of(option.data + from, at - from));
+            tr_plan_text_add(text, is_quote ? "" : "\\\\");
+            from = is_quote ? ++at : at;
+        } else if (c == '\\' && next == '\\') {
+            at++;
+        }
+    }
+    if (option.bytes != 0) { /* an empty member has no address */
+        tr_plan_text_add_json(text, tr_span_of(option.data + from, option.bytes - from));
+    }
+}
+
 static void add_allowed(struct tr_plan_text *text, const struct tr_column *column)
 {
     for (uint32_t i = 0; i < column->option_count; i++) {
-        const struct tr_span option = column->options[i];
-        size_t from = 0;
-        if (i > 0) {
-            tr_plan_text_add(text, ",");
-        }
-        for (size_t at = 0; at < option.bytes; at++) {
-            if (option.data[at] == ',' || option.data[at] == '\\') {
-                tr_plan_text_add_json(text, tr_span_of(option.data + from, at - from));
-                tr_plan_text_add(text, "\\\\");
-                from = at;
-            }
-        }
-        if (option.bytes != 0) { /* an empty member has no address */
-            tr_plan_text_add_json(text, tr_span_of(option.data + from, option.bytes - from));
-        }
+        tr_plan_text_add(text, i > 0 ? "," : "");
+        tr_plan_add_option(text, column, i);
     }
 }
 
@@ -176,6 +209,10 @@ void tr_plan_add_field(struct tr_plan_text *text, const struct tr_column *column
     if (is_geometry) {
         tr_plan_text_add(text,
                          is_point ? ",\"doc\":\"Geometry (POINT)\"" : ",\"doc\":\"Geometry\"");
+    } else if (options->comments && column->comment_text.data != NULL) {
+        tr_plan_text_add(text, ",\"doc\":\"");
+        tr_plan_text_add_json(text, column->comment_text);
+        tr_plan_text_add(text, "\"");
     }
     add_parameters(text, column);
     const size_t before = text->used;

@@ -149,6 +149,12 @@ size_t tr_table_memory_bytes(const struct tr_table *table)
     return sizeof(*table) + sizeof(*arena) + arena->taken_bytes;
 }
 
+bool tr_column_read_default(const struct tr_column *column, struct tr_span *text)
+{
+    *text = column->has_read_default ? column->read_default : column->default_text;
+    return column->has_default && (!column->has_read_default || text->data != NULL);
+}
+
 uint64_t tr_table_fingerprint(const struct tr_table *table)
 {
     uint64_t digest = UINT64_C(14695981039346656037); /* FNV-1a, 64 bit */

@@ -106,7 +106,7 @@ enum tr_literal {
     TR_LITERAL_TEXT = 0, /* '…', or not known */
     TR_LITERAL_NUMBER,
     TR_LITERAL_BITS,    /* b'101', 0b101: default_text has it as written */
-    TR_LITERAL_HEX,     /* x'61', 0x61 */
+    TR_LITERAL_HEX,     /* x'61', 0x61: likewise */
     TR_LITERAL_BOOLEAN, /* TRUE, FALSE: default_text is 1 or 0 */
     TR_LITERAL_CLOCK,   /* CURRENT_TIMESTAMP and its synonyms: an expression */
 };
@@ -118,6 +118,7 @@ struct tr_column {
     struct tr_span charset_name; /* for messages; empty = none */
     struct tr_span
         default_text; /* the default as SQL literal text without quotes; see has_default */
+    struct tr_span read_default; /* see has_read_default; data NULL: none */
     struct tr_span comment;
     struct tr_span
         comment_text; /* as the statement writes it, without its quotes; data NULL: none */
@@ -152,7 +153,9 @@ struct tr_column {
     bool updates_now; /* ON UPDATE CURRENT_TIMESTAMP */
     bool declares_length;
     bool declares_scale;
-    bool has_default; /* false: no DEFAULT, or not known */
+    bool is_binary_text;   /* BINARY, VARBINARY, BLOB: declared as a text of CHARACTER SET binary */
+    bool has_read_default; /* Debezium reads the default otherwise than default_text says */
+    bool has_default;      /* false: no DEFAULT, or not known */
     bool
         default_is_expression; /* CURRENT_TIMESTAMP and other functions: default_text holds the expression */
     uint16_t key_ordinal; /* 1-based place in the key; 0 = not a part */
@@ -215,6 +218,9 @@ void *tr_table_array(struct tr_table *table, size_t bytes);
 bool tr_table_is_whole(const struct tr_table *table);
 /* Bytes it takes: its share of tailrace.catalog.max.bytes. */
 size_t tr_table_memory_bytes(const struct tr_table *table);
+/* The text that Debezium takes for a column's default (contract §2.9); false: it takes none. Of a clock and
+ * of an expression, too: see default_is_expression. */
+bool tr_column_read_default(const struct tr_column *column, struct tr_span *text);
 /* A digest of everything that decides how rows are read: names, types, lengths, signs, charsets, options, key. */
 uint64_t tr_table_fingerprint(const struct tr_table *table);
 /* "INT UNSIGNED" style name of a type for messages. */

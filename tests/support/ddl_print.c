@@ -41,7 +41,8 @@ static void print_column(FILE *out, const struct tr_column *column, enum tr_flav
     }
     for (uint32_t i = 0; i < column->option_count; i++) {
         (void)fprintf(out, "%s'", i == 0 ? " options=" : ",");
-        print_text(out, column->option_texts[i]);
+        print_text(out,
+                   tr_span_of(column->option_texts[i].data + 1, column->option_texts[i].bytes - 2));
         (void)fputc('\'', out);
     }
     (void)fputc('\n', out);

@@ -477,8 +477,7 @@ static void comments_are_printed_where_they_are_wanted(void **state)
     close_fixture(&fixture);
 }
 
-/* Debezium for MariaDB has them in any case, as they were written; for MySQL only when asked. */
-static void comments_of_mariadb_are_always_printed(void **state)
+static void comments_are_printed_as_they_were_written(void **state)
 {
     const struct tr_ddl_options options = {.flavor = TR_FLAVOR_MARIADB};
     struct fixture fixture;
@@ -488,6 +487,7 @@ static void comments_of_mariadb_are_always_printed(void **state)
     tr_ddl_model_close(fixture.model);
     assert_int_equal(tr_ddl_model_open(&fixture.model, &options, &fixture.err), TR_OK);
     fixture.publisher.flavor = TR_FLAVOR_MARIADB;
+    fixture.publisher.comments = true;
     run(&fixture, "CREATE TABLE c (id INT COMMENT 'it''s', v INT COMMENT '') COMMENT='a\\'b'");
     assert_in(record_text(&fixture, 0), "\"comment\":\"it''s\",\"defaultValueExpression\"");
     assert_in(record_text(&fixture, 0), "\"comment\":\"\",\"defaultValueExpression\"");
@@ -626,7 +626,7 @@ int main(void)
         cmocka_unit_test(last_record_of_a_snapshot_is_marked),
         cmocka_unit_test(envelope_time_can_be_the_sources),
         cmocka_unit_test(comments_are_printed_where_they_are_wanted),
-        cmocka_unit_test(comments_of_mariadb_are_always_printed),
+        cmocka_unit_test(comments_are_printed_as_they_were_written),
         cmocka_unit_test(texts_of_lists_keep_their_head),
         cmocka_unit_test(set_statement_is_no_part_of_the_text),
         cmocka_unit_test(a_unique_index_that_could_be_the_key_is_an_alter),
