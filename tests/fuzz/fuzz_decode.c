@@ -9,13 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/json.h"
-#include "stages/decode/decode.h"
 #include "stages/schema/table_map.h"
-#include "stages/stream.h"
+#include "tests/fuzz/decode_rig.h"
 
 #define COLUMNS_MAX 24
-#define JSON_BYTES_MAX (4u << 20)
 #define RECORDS_PER_ROW_MAX 3 /* delete, tombstone, create */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
@@ -70,52 +67,6 @@ static const struct {
     {TR_COLUMN_UUID, {TR_WIRE_STRING, 16, 1, true}, 0, 0, 0, TR_CHARSET_NONE},
 };
 
-static void require(bool holds, const char *what)
-{
-    if (!holds) {
-        (void)fprintf(stderr, "fuzz_decode: %s\n", what);
-        abort();
-    }
-}
-
-static void check_json(struct tr_json_reader *reader, const uint8_t *text, size_t bytes)
-{
-    struct tr_error err;
-    struct tr_span name;
-
-    tr_json_begin(reader, tr_span_of(text, bytes));
-    require(tr_json_enter_object(reader), "a record is no object");
-    while (tr_json_next_member(reader, &name)) {
-    }
-    require(tr_json_finish(reader, &err) == TR_OK, "a record is no JSON");
-}
-
-/* Returns how many there are. */
-static uint32_t check_records(const struct tr_fragment *fragment, struct tr_json_reader *reader)
-{
-    uint32_t count = 0;
-
-    require(fragment->low_bytes + fragment->high_bytes <= fragment->room_bytes,
-            "records and index overlap");
-    for (uint32_t g = 0; g < fragment->group_count; g++) {
-        const struct tr_record *record = fragment->groups[g].first;
-        for (; record != NULL; record = record->next) {
-            count++;
-            require(record->key_bytes == 0 ||
-                        record->key_at + record->key_bytes <= fragment->low_bytes,
-                    "key outside");
-            require(record->value_at + record->value_bytes <= fragment->low_bytes, "value outside");
-            if (record->value_bytes != 0) {
-                check_json(reader, tr_record_value(record), record->value_bytes);
-            }
-            if (record->key_bytes != 0) {
-                check_json(reader, tr_record_key(record), record->key_bytes);
-            }
-        }
-    }
-    return count;
-}
-
 static struct tr_table *make_table(const uint8_t *data, uint32_t column_count,
                                    struct tr_wire_column *wire)
 {
@@ -124,7 +75,7 @@ static struct tr_table *make_table(const uint8_t *data, uint32_t column_count,
         tr_table_open(tr_span_of_text("d"), tr_span_of_text("t"), column_count, &err);
     char name[16];
 
-    require(table != NULL, "no table");
+    decode_rig_require(table != NULL, "no table");
     for (uint32_t i = 0; i < column_count; i++) {
         const size_t kind = data[i] % (sizeof(kinds) / sizeof(kinds[0]));
         struct tr_column *column = &table->columns[i];
@@ -153,92 +104,13 @@ static struct tr_table *make_table(const uint8_t *data, uint32_t column_count,
     return table;
 }
 
-static struct tr_fragment *make_fragment(uint32_t room_bytes, bool jumbo)
-{
-    struct tr_fragment *fragment = aligned_alloc(64, sizeof(*fragment) + room_bytes + 64);
-
-    require(fragment != NULL, "no memory");
-    fragment->magic = TR_FRAGMENT_MAGIC;
-    fragment->room_bytes = room_bytes;
-    fragment->jumbo = jumbo;
-    tr_row_reset_fragment(fragment, 1);
-    return fragment;
-}
-
-/* What lives through all inputs. */
-static struct {
-    struct tr_json_reader *reader;
-    struct tr_streams *streams;
-    const struct tr_stream *stream;
-    struct tr_unit *unit;
-    struct tr_fragment *fragments[2];
-} kept;
-
-static void keep_once(void)
-{
-    struct tr_error err;
-
-    if (kept.reader != NULL) {
-        return;
-    }
-    require(tr_json_open(&kept.reader, JSON_BYTES_MAX, &err) == TR_OK, "no reader");
-    require(tr_streams_open(&kept.streams, 1, &err) == TR_OK, "no streams");
-    kept.stream = tr_streams_intern(kept.streams, tr_span_of_text("p.d.t"), &err);
-    kept.unit = calloc(1, sizeof(*kept.unit));
-    require(kept.stream != NULL && kept.unit != NULL, "no unit");
-    kept.fragments[0] = make_fragment(24 * 1024, false);
-    kept.fragments[1] = make_fragment(256 * 1024, true);
-}
-
-static void decode_event(struct tr_schema *schema, const uint8_t *event, size_t bytes,
-                         uint8_t choice)
-{
-    static const uint8_t types[6] = {23, 24, 25, 30, 31, 32};
-    struct tr_decode decode;
-    struct tr_error err = {0};
-    /* At the chunk's end, so that what is read behind its slack is outside the allocation. */
-    struct tr_chunk *chunk = calloc(1, sizeof(*chunk));
-    struct tr_fragment *fragment = kept.fragments[0];
-    enum tr_decode_outcome outcome;
-    uint64_t count = 0;
-
-    require(chunk != NULL && tr_decode_init(&decode, 1024, &err) == TR_OK, "no memory");
-    const uint32_t at = TR_CHUNK_BYTES - (uint32_t)bytes;
-    memcpy(chunk->bytes + at, event, bytes);
-    kept.unit->magic = TR_UNIT_MAGIC;
-    kept.unit->seq = 1;
-    kept.unit->chunk = chunk;
-    kept.unit->item_count = 1;
-    (void)snprintf(kept.unit->file, sizeof(kept.unit->file), "binlog.000001");
-    kept.unit->items[0] = (struct tr_unit_item){
-        .schema = schema,
-        .at = at,
-        .bytes = (uint32_t)bytes,
-        .event_type = types[choice % 6],
-        .op = choice % 3,
-        .thread_id = choice,
-    };
-    tr_decode_begin_unit(&decode, kept.unit);
-    do {
-        tr_row_reset_fragment(fragment, 1);
-        outcome = tr_decode_run(&decode, fragment, UINT64_MAX, &err);
-        count += check_records(fragment, kept.reader);
-        require(count <= bytes * RECORDS_PER_ROW_MAX, "more records than bytes of rows");
-        fragment = kept.fragments[outcome == TR_DECODE_NEEDS_JUMBO];
-    } while (outcome == TR_DECODE_NEEDS_FRAGMENT || outcome == TR_DECODE_NEEDS_JUMBO);
-    require(outcome == TR_DECODE_DONE || outcome == TR_DECODE_FAILED, "it paused without a budget");
-    require((outcome == TR_DECODE_FAILED) == (err.text[0] != '\0'), "failure and error differ");
-    tr_decode_deinit(&decode);
-    free(chunk);
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
+    static const uint8_t types[6] = {23, 24, 25, 30, 31, 32};
     struct tr_wire_column wire[COLUMNS_MAX];
     uint8_t event[8192] = {0};
     struct tr_error err;
 
-    keep_once();
     if (bytes < 3) {
         return 0;
     }
@@ -251,7 +123,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     table->key_count = choice >> 7;
     data += 2 + column_count;
     bytes -= 2 + column_count;
-    struct tr_schema schema = {.table = table, .wire = wire, .stream = kept.stream};
+    struct tr_schema schema = {.table = table, .wire = wire, .stream = decode_rig_stream()};
     const struct tr_encode_options options = {
         .topic_prefix = tr_span_of_text("p"),
         .key_schemas = (choice & 64) != 0,
@@ -259,11 +131,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
         .tombstones_on_delete = true,
         .enable_time_adjuster = (choice & 32) != 0,
     };
-    require(tr_plan_open(&schema.plan, &schema, &options, &err) == TR_OK,
-            "a supported table was refused");
+    decode_rig_require(tr_plan_open(&schema.plan, &schema, &options, &err) == TR_OK,
+                       "a supported table was refused");
     const size_t event_bytes = bytes < sizeof(event) - 19 ? bytes : sizeof(event) - 19;
     memcpy(event + 19, data, event_bytes);
-    decode_event(&schema, event, 19 + event_bytes, choice);
+    const struct decode_rig_event decoded = {
+        .item = {.schema = &schema,
+                 .event_type = types[choice % 6],
+                 .op = choice % 3,
+                 .thread_id = choice},
+        .bytes = event,
+        .byte_count = 19 + event_bytes,
+        .records_max = (19 + event_bytes) * RECORDS_PER_ROW_MAX,
+        .has_tombstones = true,
+    };
+    decode_rig_run(&decoded);
     tr_plan_close(schema.plan);
     tr_table_close(table);
     return 0;
