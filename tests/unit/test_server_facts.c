@@ -6,11 +6,9 @@
 #include "stages/source/schema_query.h"
 #include "stages/source/server_facts.h"
 #include "tests/check.h"
+#include "tests/support/answer_rows.h"
 
-#define CELLS_MAX 64
-
-/* A server as a list of answers: the first whose `sql` begins the statement is given. Rows: cells
- * split by '|', rows by newline, `\N` is NULL; the first row holds the column names. */
+/* A server as a list of answers: the first whose `sql` begins the statement is given. */
 struct answer {
     const char *sql;
     const char *rows;
@@ -22,25 +20,8 @@ struct fake {
     const struct answer *answers;
     size_t answer_count;
     uint32_t last_error;
-    struct tr_span names[CELLS_MAX];
-    uint32_t name_count;
+    struct answer_names names;
 };
-
-static const char *split(const char *line, struct tr_span *cells, uint32_t *count)
-{
-    *count = 0;
-    for (;;) {
-        const size_t bytes = strcspn(line, "|\n");
-        const bool is_null = bytes == 2 && strncmp(line, "\\N", 2) == 0;
-        assert_true(*count < CELLS_MAX);
-        cells[(*count)++] = is_null ? (struct tr_span){0} : tr_span_of(line, bytes);
-        line += bytes;
-        if (*line != '|') {
-            return *line == '\n' ? line + 1 : line;
-        }
-        line++;
-    }
-}
 
 static enum tr_code fake_run(void *self, const char *sql, tr_query_on_row *on_row, void *row_self,
                              struct tr_error *err)
@@ -58,16 +39,7 @@ static enum tr_code fake_run(void *self, const char *sql, tr_query_on_row *on_ro
             return TR_FAIL(err, answer->error == 1227 ? TR_ERR_SOURCE_AUTH : TR_ERR_SOURCE_SETUP,
                            TR_STOP, "refused");
         }
-        const char *line = split(answer->rows, fake->names, &fake->name_count);
-        while (*line != '\0') {
-            struct tr_span cells[CELLS_MAX];
-            uint32_t count;
-            line = split(line, cells, &count);
-            assert_int_equal(count, fake->name_count);
-            if (on_row != NULL && on_row(row_self, cells, count) != 0) {
-                break;
-            }
-        }
+        answer_rows_give(answer->rows, &fake->names, on_row, row_self);
         return TR_OK;
     }
     fail_msg("no answer for: %s", sql);
@@ -78,8 +50,8 @@ static const struct tr_span *fake_columns(void *self, uint32_t *count)
 {
     struct fake *fake = self;
 
-    *count = fake->name_count;
-    return fake->names;
+    *count = fake->names.count;
+    return fake->names.names;
 }
 
 static uint32_t fake_last_error(void *self)

@@ -4,282 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "stages/source/snapshot_cut.h"
 #include "tests/check.h"
-
-#define CELLS_MAX 8
-#define ANSWERS_MAX 48
-#define LOST 2013
-
-/* Given for a statement that begins with `sql` on that connection ('*': any), `times` times (0: always); the first that
- * fits. Rows as in test_server_facts.c. */
-struct answer {
-    char port;
-    const char *sql;
-    const char *rows;
-    uint32_t error;
-    uint32_t times;
-};
-
-struct server;
-
-struct fake_port {
-    struct tr_query_port port;
-    struct server *server;
-    char name;
-    uint32_t last_error;
-    struct tr_span names[CELLS_MAX];
-    uint32_t name_count;
-};
-
-struct server {
-    struct fake_port schema;
-    struct fake_port lock;
-    struct fake_port view;
-    struct answer answers[ANSWERS_MAX];
-    uint32_t used[ANSWERS_MAX];
-    char transcript[8192]; /* of what matters: "L FLUSH TABLES WITH READ LOCK\n" … */
-};
-
-struct cut {
-    struct server server;
-    struct tr_server_facts facts;
-    struct tr_snapshot_options options;
-    struct tr_filter *filter;
-    struct tr_gtid_sources *sources;
-    struct tr_saved_position position;
-    struct tr_snapshot_schema schema;
-    struct tr_snapshot_cut cut;
-    struct tr_error err;
-};
-
-static const char *split(const char *line, struct tr_span *cells, uint32_t *count)
-{
-    *count = 0;
-    for (;;) {
-        const size_t bytes = strcspn(line, "|\n");
-        const bool is_null = bytes == 2 && strncmp(line, "\\N", 2) == 0;
-        assert_true(*count < CELLS_MAX);
-        cells[(*count)++] = is_null ? (struct tr_span){0} : tr_span_of(line, bytes);
-        line += bytes;
-        if (*line != '|') {
-            return *line == '\n' ? line + 1 : line;
-        }
-        line++;
-    }
-}
-
-static enum tr_code error_of(uint32_t number, struct tr_error *err)
-{
-    switch (number) {
-    case 1045:
-    case 1142:
-    case 1227:
-        return TR_FAIL(err, TR_ERR_SOURCE_AUTH, TR_STOP, "error %u", number);
-    case LOST:
-        return TR_FAIL(err, TR_ERR_SOURCE_LINK, TR_RETRY, "error %u", number);
-    default:
-        return TR_FAIL(err, TR_ERR_SOURCE_SETUP, TR_STOP, "error %u", number);
-    }
-}
-
-static void note(struct fake_port *port, const char *sql)
-{
-    static const char *const dull[] = {"SET ",
-                                       "SHOW VARIABLES",
-                                       "SELECT table_schema",
-                                       "SELECT schema_name",
-                                       "SELECT column_name",
-                                       "SELECT engine",
-                                       "SELECT `"};
-    char *transcript = port->server->transcript;
-    const size_t at = strlen(transcript);
-
-    for (size_t i = 0; i < sizeof(dull) / sizeof(dull[0]); i++) {
-        if (strncmp(sql, dull[i], strlen(dull[i])) == 0) {
-            return;
-        }
-    }
-    (void)snprintf(transcript + at, sizeof(port->server->transcript) - at, "%c %s\n", port->name,
-                   sql);
-}
-
-static enum tr_code fake_run(void *self, const char *sql, tr_query_on_row *on_row, void *row_self,
-                             struct tr_error *err)
-{
-    struct fake_port *port = self;
-    struct server *server = port->server;
-
-    port->last_error = 0;
-    note(port, sql);
-    for (size_t i = 0; i < ANSWERS_MAX && server->answers[i].sql != NULL; i++) {
-        const struct answer *answer = &server->answers[i];
-        if (strncmp(sql, answer->sql, strlen(answer->sql)) != 0 ||
-            (answer->port != '*' && answer->port != port->name) ||
-            (answer->times > 0 && server->used[i] == answer->times)) {
-            continue;
-        }
-        server->used[i]++;
-        if (answer->error != 0) {
-            port->last_error = answer->error;
-            return error_of(answer->error, err);
-        }
-        if (answer->rows == NULL) {
-            return TR_OK;
-        }
-        const char *line = split(answer->rows, port->names, &port->name_count);
-        while (*line != '\0') {
-            struct tr_span cells[CELLS_MAX];
-            uint32_t count;
-            line = split(line, cells, &count);
-            assert_int_equal(count, port->name_count);
-            if (on_row != NULL && on_row(row_self, cells, count) != 0) {
-                break;
-            }
-        }
-        return TR_OK;
-    }
-    fail_msg("no answer for: %c %s", port->name, sql);
-    return TR_OK;
-}
-
-static const struct tr_span *fake_columns(void *self, uint32_t *count)
-{
-    struct fake_port *port = self;
-
-    *count = port->name_count;
-    return port->names;
-}
-
-static uint32_t fake_last_error(void *self)
-{
-    return ((struct fake_port *)self)->last_error;
-}
-
-static void fake_close(void *self)
-{
-    note(self, "(closed)");
-}
-
-static void port_init(struct fake_port *port, struct server *server, char name)
-{
-    *port = (struct fake_port){.port = {.self = port,
-                                        .run = fake_run,
-                                        .columns = fake_columns,
-                                        .last_server_error = fake_last_error,
-                                        .close = fake_close},
-                               .server = server,
-                               .name = name};
-}
-
-static void answer(struct cut *cut, struct answer added)
-{
-    size_t i = 0;
-
-    while (cut->server.answers[i].sql != NULL) {
-        i++;
-        assert_true(i < ANSWERS_MAX - 1);
-    }
-    cut->server.answers[i] = added;
-}
-
-#define UUID "8f6e2a4d-e693-11f1-8536-02fc00000001"
-
-/* What a server says unless the test said something else before. */
-static void answer_usual(struct cut *cut)
-{
-    static const struct answer usual[] = {
-        {'*', "SET SESSION show_gipk", NULL, 1193, 0},
-        {'*', "SET ", NULL, 0, 0},
-        {'*', "DO SLEEP", NULL, 0, 0},
-        {'V', "ROLLBACK", NULL, 0, 0},
-        {'V', "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY", NULL, 0, 0},
-        {'L', "FLUSH TABLES", NULL, 0, 0},
-        {'L', "LOCK TABLES", NULL, 0, 0},
-        {'L', "UNLOCK TABLES", NULL, 0, 0},
-        {'S', "SHOW VARIABLES",
-         "Variable_name|Value\ncharacter_set_server|utf8mb4\ncollation_server|utf8mb4_bin\n", 0, 0},
-        {'S', "SELECT table_schema", "s|t\nd|b\nz|t\nd|a\nmysql|user\nd-x|c\n", 0, 0},
-        {'S', "SELECT schema_name",
-         "s|c|o\nd|latin1|latin1_bin\nd-x|utf8mb4|utf8mb4_bin\nz|utf8mb4|utf8mb4_bin\n", 0, 0},
-        {'S', "SHOW CREATE TABLE `d`.`a`", "Table|Create Table\na|CREATE a AUTO_INCREMENT=7 X\n", 0,
-         1},
-        {'S', "SHOW CREATE TABLE `d`.`a`", "Table|Create Table\na|CREATE a AUTO_INCREMENT=12 X\n",
-         0, 0},
-        {'S', "SHOW CREATE TABLE `d`.`b`", "Table|Create Table\nb|CREATE b X\n", 0, 1},
-        {'S', "SHOW CREATE TABLE `d`.`b`", "Table|Create Table\nb|CREATE b AUTO_INCREMENT=2 X\n", 0,
-         0},
-        {'S', "SHOW CREATE TABLE `d-x`.`c`", "Table|Create Table\nc|CREATE c\n", 0, 0},
-        {'S', "SHOW CREATE TABLE `z`.`t`", "Table|Create Table\nt|CREATE t\n", 0, 0},
-        {'S', "SELECT column_name", "c\nid\nna`me\n", 0, 0},
-        {'S', "SELECT engine", "e|r\nInnoDB|7\n", 0, 0},
-        {'S', "SELECT `id`, `na``me` FROM ", "id|na`me\n", 0, 0},
-        {'S', "SHOW BINARY LOG STATUS",
-         "File|Position|Binlog_Do_DB|Binlog_Ignore_DB|Executed_Gtid_Set\nbinlog.000003|500|||" UUID
-         ":1-4\n",
-         0, 0},
-        {'S', "SELECT @@global.gtid_owned", "x\n\n", 0, 0},
-        {'S', "SELECT @@global.gtid_executed", "x\n" UUID ":1-5\n", 0, 0},
-        {'S', "SELECT UNIX_TIMESTAMP()", "x\n1700000000\n", 0, 0},
-        {'V', "SHOW STATUS LIKE 'binlog_snapshot_%'",
-         "Variable_name|Value\nBinlog_snapshot_file|maria.000002\nBinlog_snapshot_position|900\n",
-         0, 0},
-        {'S', "SELECT BINLOG_GTID_POS('maria.000002', 900)", "x\n0-7-33\n", 0, 0},
-    };
-
-    for (size_t i = 0; i < sizeof(usual) / sizeof(usual[0]); i++) {
-        answer(cut, usual[i]);
-    }
-}
-
-static struct cut *cut_open(enum tr_flavor flavor, enum tr_snapshot_locking locking,
-                            const char *gtid_mode)
-{
-    static const char captured[] = "d\\.b,d\\..*";
-    struct cut *cut = calloc(1, sizeof(*cut));
-    const struct tr_filter_options filter = {.table_include = tr_span_of_text(captured)};
-
-    assert_non_null(cut);
-    port_init(&cut->server.schema, &cut->server, 'S');
-    port_init(&cut->server.lock, &cut->server, 'L');
-    port_init(&cut->server.view, &cut->server, 'V');
-    cut->facts.flavor = flavor;
-    cut->facts.version_number = flavor == TR_FLAVOR_MARIADB ? 101100 : 90700;
-    (void)snprintf(cut->facts.gtid_mode, sizeof(cut->facts.gtid_mode), "%s", gtid_mode);
-    (void)snprintf(cut->facts.user, sizeof(cut->facts.user), "dbz@%%");
-    assert_int_equal(tr_filter_open(&cut->filter, &filter, &cut->err), TR_OK);
-    assert_int_equal(tr_gtid_sources_open(&cut->sources, &cut->err), TR_OK);
-    assert_int_equal(tr_gtid_set_open(&cut->position.gtids, flavor, &cut->err), TR_OK);
-    cut->options = (struct tr_snapshot_options){.facts = &cut->facts,
-                                                .filter = cut->filter,
-                                                .all_tables = true,
-                                                .with_rows = true,
-                                                .locking = locking,
-                                                .lock_timeout_ms = 2500,
-                                                .include_list = tr_span_of_text(captured)};
-    cut->cut = (struct tr_snapshot_cut){.options = &cut->options,
-                                        .schema = &cut->server.schema.port,
-                                        .lock = &cut->server.lock.port,
-                                        .view = &cut->server.view.port,
-                                        .sources = cut->sources,
-                                        .position = &cut->position};
-    return cut;
-}
-
-static enum tr_code cut_make(struct cut *cut)
-{
-    answer_usual(cut);
-    return tr_snapshot_cut_make(&cut->cut, &cut->schema, &cut->err);
-}
-
-static void cut_close(struct cut *cut)
-{
-    tr_snapshot_schema_close(&cut->schema);
-    tr_gtid_set_close(cut->position.gtids);
-    tr_gtid_sources_close(cut->sources);
-    tr_filter_close(cut->filter);
-    free(cut);
-}
+#include "tests/support/cut_rig.h"
 
 #define READ                                                                                       \
     "S SHOW CREATE TABLE `d-x`.`c`\nS SHOW CREATE TABLE `d`.`a`\nS SHOW CREATE TABLE `d`.`b`\n"    \
@@ -294,12 +20,12 @@ static void cut_close(struct cut *cut)
 #define UNLOCK "L UNLOCK TABLES\nL (closed)\n"
 #define NO_LOCK "L (closed)\n"
 
-static void check(struct cut *cut, const char *transcript)
+static void check(struct cut_rig *cut, const char *transcript)
 {
     assert_string_equal(cut->server.transcript, transcript);
 }
 
-static void check_gtids(const struct cut *cut, const char *wanted)
+static void check_gtids(const struct cut_rig *cut, const char *wanted)
 {
     char text[256] = "";
 
@@ -308,7 +34,7 @@ static void check_gtids(const struct cut *cut, const char *wanted)
     assert_string_equal(text, wanted);
 }
 
-static void check_error(const struct cut *cut, enum tr_code code, enum tr_remedy remedy,
+static void check_error(const struct cut_rig *cut, enum tr_code code, enum tr_remedy remedy,
                         const char *word)
 {
     assert_int_equal(cut->err.code, code);
@@ -320,19 +46,19 @@ static void check_error(const struct cut *cut, enum tr_code code, enum tr_remedy
 
 static void mysql_takes_view_and_position_under_the_global_lock(void **state)
 {
-    struct cut *cut = cut_open(TR_FLAVOR_MYSQL, TR_SNAPSHOT_LOCK_MINIMAL, "ON");
+    struct cut_rig *cut = cut_rig_open(TR_FLAVOR_MYSQL, TR_SNAPSHOT_LOCK_MINIMAL, "ON");
 
     (void)state;
     cut->position.point.snapshot = true;
-    assert_int_equal(cut_make(cut), TR_OK);
+    assert_int_equal(cut_rig_make(cut), TR_OK);
     check(cut, READ LOCK VIEW STATUS UNLOCK READ TIME);
     assert_string_equal(cut->position.point.file, "binlog.000003");
     assert_int_equal(cut->position.point.pos, 500);
     assert_int_equal(cut->position.point.ts_sec, 1700000000);
     assert_true(cut->position.point.snapshot);
-    check_gtids(cut, UUID ":1-4");
+    check_gtids(cut, CUT_RIG_UUID ":1-4");
     assert_false(cut->cut.is_locked);
-    cut_close(cut);
+    cut_rig_close(cut);
 }
 
 static void statements_come_in_debeziums_words_and_order(void **state)
@@ -357,10 +83,10 @@ static void statements_come_in_debeziums_words_and_order(void **state)
         "USE `z`",
         "CREATE t",
     };
-    struct cut *cut = cut_open(TR_FLAVOR_MYSQL, TR_SNAPSHOT_LOCK_MINIMAL, "ON");
+    struct cut_rig *cut = cut_rig_open(TR_FLAVOR_MYSQL, TR_SNAPSHOT_LOCK_MINIMAL, "ON");
 
     (void)state;
-    assert_int_equal(cut_make(cut), TR_OK);
+    assert_int_equal(cut_rig_make(cut), TR_OK);
     assert_int_equal(cut->schema.statement_count, sizeof(wanted) / sizeof(wanted[0]));
     for (uint32_t i = 0; i < cut->schema.statement_count; i++) {
         char sql[256];
@@ -379,139 +105,143 @@ static void statements_come_in_debeziums_words_and_order(void **state)
         tr_span_equals(first->select_sql, tr_span_of_text("SELECT `id`, `na``me` FROM `d`.`b`")));
     assert_int_equal(first->rows_estimated, 7);
     assert_true(first->is_snapshotted);
-    cut_close(cut);
+    cut_rig_close(cut);
 }
 
 static void only_captured_tables_when_the_history_wants_no_others(void **state)
 {
-    struct cut *cut = cut_open(TR_FLAVOR_MYSQL, TR_SNAPSHOT_LOCK_MINIMAL, "ON");
+    struct cut_rig *cut = cut_rig_open(TR_FLAVOR_MYSQL, TR_SNAPSHOT_LOCK_MINIMAL, "ON");
 
     (void)state;
     cut->options.all_tables = false;
     cut->options.rows_list = tr_span_of_text("d\\.a");
-    assert_int_equal(cut_make(cut), TR_OK);
+    assert_int_equal(cut_rig_make(cut), TR_OK);
     assert_int_equal(cut->schema.table_count, 2);
     assert_int_equal(cut->schema.statement_count, 1 + 2 + 3 + 2);
     assert_int_equal(cut->schema.row_table_count, 1);
-    cut_close(cut);
+    cut_rig_close(cut);
 }
 
 static void a_refused_lock_leads_to_the_executed_gtids_before_the_view(void **state)
 {
-    struct cut *cut = cut_open(TR_FLAVOR_MYSQL, TR_SNAPSHOT_LOCK_MINIMAL, "ON");
+    struct cut_rig *cut = cut_rig_open(TR_FLAVOR_MYSQL, TR_SNAPSHOT_LOCK_MINIMAL, "ON");
 
     (void)state;
-    answer(cut, (struct answer){'L', "FLUSH TABLES", NULL, 1227, 0});
-    assert_int_equal(cut_make(cut), TR_OK);
+    cut_rig_answer(cut, (struct cut_rig_answer){'L', "FLUSH TABLES", NULL, 1227, 0});
+    assert_int_equal(cut_rig_make(cut), TR_OK);
     check(cut, READ LOCK STATUS
           "S SELECT @@global.gtid_owned\nS SELECT @@global.gtid_executed\n" VIEW NO_LOCK READ TIME);
     assert_int_equal(cut->position.point.pos, 500);
-    check_gtids(cut, UUID ":1-5");
-    cut_close(cut);
+    check_gtids(cut, CUT_RIG_UUID ":1-5");
+    cut_rig_close(cut);
 }
 
 static void the_executed_set_waits_for_what_was_being_committed(void **state)
 {
-    struct cut *cut = cut_open(TR_FLAVOR_MYSQL, TR_SNAPSHOT_LOCK_NONE, "ON");
+    struct cut_rig *cut = cut_rig_open(TR_FLAVOR_MYSQL, TR_SNAPSHOT_LOCK_NONE, "ON");
 
     (void)state;
-    answer(cut,
-           (struct answer){'S', "SELECT @@global.gtid_owned", "x\n" UUID ":6#31:7#1234\n", 0, 0});
-    answer(cut, (struct answer){'S', "SELECT @@global.gtid_executed", "x\n" UUID ":1-5\n", 0, 1});
-    answer(cut, (struct answer){'S', "SELECT @@global.gtid_executed", "x\n" UUID ":1-5:7\n", 0, 1});
-    answer(cut, (struct answer){'S', "SELECT @@global.gtid_executed", "x\n" UUID ":1-8\n", 0, 0});
-    assert_int_equal(cut_make(cut), TR_OK);
+    cut_rig_answer(cut, (struct cut_rig_answer){'S', "SELECT @@global.gtid_owned",
+                                                "x\n" CUT_RIG_UUID ":6#31:7#1234\n", 0, 0});
+    cut_rig_answer(cut, (struct cut_rig_answer){'S', "SELECT @@global.gtid_executed",
+                                                "x\n" CUT_RIG_UUID ":1-5\n", 0, 1});
+    cut_rig_answer(cut, (struct cut_rig_answer){'S', "SELECT @@global.gtid_executed",
+                                                "x\n" CUT_RIG_UUID ":1-5:7\n", 0, 1});
+    cut_rig_answer(cut, (struct cut_rig_answer){'S', "SELECT @@global.gtid_executed",
+                                                "x\n" CUT_RIG_UUID ":1-8\n", 0, 0});
+    assert_int_equal(cut_rig_make(cut), TR_OK);
     check(
         cut, READ STATUS
         "S SELECT @@global.gtid_owned\nS SELECT @@global.gtid_executed\nS DO SLEEP(0.01)\n"
         "S SELECT @@global.gtid_executed\nS DO SLEEP(0.01)\nS SELECT @@global.gtid_executed\n" VIEW
             NO_LOCK READ TIME);
     assert_int_equal(cut->position.point.pos, 500);
-    check_gtids(cut, UUID ":1-8");
-    cut_close(cut);
+    check_gtids(cut, CUT_RIG_UUID ":1-8");
+    cut_rig_close(cut);
 }
 
 static void a_gtid_owned_for_ever_moves_the_position_to_its_files_start(void **state)
 {
-    struct cut *cut = cut_open(TR_FLAVOR_MYSQL, TR_SNAPSHOT_LOCK_NONE, "ON");
+    struct cut_rig *cut = cut_rig_open(TR_FLAVOR_MYSQL, TR_SNAPSHOT_LOCK_NONE, "ON");
 
     (void)state;
-    answer(cut, (struct answer){'S', "SELECT @@global.gtid_owned", "x\n" UUID ":99#31\n", 0, 0});
-    assert_int_equal(cut_make(cut), TR_OK);
+    cut_rig_answer(cut, (struct cut_rig_answer){'S', "SELECT @@global.gtid_owned",
+                                                "x\n" CUT_RIG_UUID ":99#31\n", 0, 0});
+    assert_int_equal(cut_rig_make(cut), TR_OK);
     assert_string_equal(cut->position.point.file, "binlog.000003");
     assert_int_equal(cut->position.point.pos, 4);
-    check_gtids(cut, UUID ":1-5");
-    cut_close(cut);
+    check_gtids(cut, CUT_RIG_UUID ":1-5");
+    cut_rig_close(cut);
 }
 
 static void a_refused_lock_without_gtids_leads_to_the_tables_locks(void **state)
 {
-    struct cut *cut = cut_open(TR_FLAVOR_MYSQL, TR_SNAPSHOT_LOCK_MINIMAL, "OFF");
+    struct cut_rig *cut = cut_rig_open(TR_FLAVOR_MYSQL, TR_SNAPSHOT_LOCK_MINIMAL, "OFF");
 
     (void)state;
-    answer(cut, (struct answer){'L', "FLUSH TABLES", NULL, 1045, 0});
-    assert_int_equal(cut_make(cut), TR_OK);
+    cut_rig_answer(cut, (struct cut_rig_answer){'L', "FLUSH TABLES", NULL, 1045, 0});
+    assert_int_equal(cut_rig_make(cut), TR_OK);
     check(cut, READ LOCK FLUSH_TABLES LOCK_TABLES VIEW STATUS UNLOCK READ TIME);
     check_gtids(cut, "");
-    cut_close(cut);
+    cut_rig_close(cut);
 
     /* With RELOAD, where only the global lock is refused (RDS). */
-    cut = cut_open(TR_FLAVOR_MYSQL, TR_SNAPSHOT_LOCK_MINIMAL, "OFF");
-    answer(cut, (struct answer){'L', "FLUSH TABLES WITH", NULL, 1045, 0});
-    assert_int_equal(cut_make(cut), TR_OK);
+    cut = cut_rig_open(TR_FLAVOR_MYSQL, TR_SNAPSHOT_LOCK_MINIMAL, "OFF");
+    cut_rig_answer(cut, (struct cut_rig_answer){'L', "FLUSH TABLES WITH", NULL, 1045, 0});
+    assert_int_equal(cut_rig_make(cut), TR_OK);
     check(cut, READ LOCK FLUSH_TABLES VIEW STATUS UNLOCK READ TIME);
-    cut_close(cut);
+    cut_rig_close(cut);
 
     /* A read lock that writers never let through. */
-    cut = cut_open(TR_FLAVOR_MYSQL, TR_SNAPSHOT_LOCK_MINIMAL, "OFF");
-    answer(cut, (struct answer){'L', "FLUSH TABLES", NULL, 1045, 0});
-    answer(cut, (struct answer){'L', "LOCK TABLES `d`.`b` READ", NULL, 1205, 0});
-    assert_int_equal(cut_make(cut), TR_OK);
+    cut = cut_rig_open(TR_FLAVOR_MYSQL, TR_SNAPSHOT_LOCK_MINIMAL, "OFF");
+    cut_rig_answer(cut, (struct cut_rig_answer){'L', "FLUSH TABLES", NULL, 1045, 0});
+    cut_rig_answer(cut, (struct cut_rig_answer){'L', "LOCK TABLES `d`.`b` READ", NULL, 1205, 0});
+    assert_int_equal(cut_rig_make(cut), TR_OK);
     check(cut, READ LOCK FLUSH_TABLES LOCK_TABLES LOCK_FOR_WRITE VIEW STATUS UNLOCK READ TIME);
-    cut_close(cut);
+    cut_rig_close(cut);
 }
 
 static void a_locked_table_is_named_when_it_stays_so(void **state)
 {
-    struct cut *cut = cut_open(TR_FLAVOR_MYSQL, TR_SNAPSHOT_LOCK_MINIMAL, "ON");
+    struct cut_rig *cut = cut_rig_open(TR_FLAVOR_MYSQL, TR_SNAPSHOT_LOCK_MINIMAL, "ON");
 
     (void)state;
-    answer(cut, (struct answer){'S', "SHOW CREATE TABLE `d`.`b`", NULL, 1205, 0});
-    assert_int_equal(cut_make(cut), TR_ERR_STATE);
+    cut_rig_answer(cut, (struct cut_rig_answer){'S', "SHOW CREATE TABLE `d`.`b`", NULL, 1205, 0});
+    assert_int_equal(cut_rig_make(cut), TR_ERR_STATE);
     check_error(cut, TR_ERR_STATE, TR_RETRY, "table d.b is locked");
-    cut_close(cut);
+    cut_rig_close(cut);
 }
 
 static void no_lock_at_all_is_refused_with_the_grants(void **state)
 {
-    struct cut *cut = cut_open(TR_FLAVOR_MYSQL, TR_SNAPSHOT_LOCK_MINIMAL, "OFF");
+    struct cut_rig *cut = cut_rig_open(TR_FLAVOR_MYSQL, TR_SNAPSHOT_LOCK_MINIMAL, "OFF");
 
     (void)state;
-    answer(cut, (struct answer){'L', "FLUSH TABLES", NULL, 1045, 0});
-    answer(cut, (struct answer){'L', "LOCK TABLES", NULL, 1142, 0});
-    assert_int_equal(cut_make(cut), TR_ERR_SOURCE_AUTH);
+    cut_rig_answer(cut, (struct cut_rig_answer){'L', "FLUSH TABLES", NULL, 1045, 0});
+    cut_rig_answer(cut, (struct cut_rig_answer){'L', "LOCK TABLES", NULL, 1142, 0});
+    assert_int_equal(cut_rig_make(cut), TR_ERR_SOURCE_AUTH);
     check_error(cut, TR_ERR_SOURCE_AUTH, TR_STOP, "GRANT RELOAD ON *.* TO");
     check_error(cut, TR_ERR_SOURCE_AUTH, TR_STOP, "LOCK TABLES ON `database`.*");
     check_error(cut, TR_ERR_SOURCE_AUTH, TR_STOP, "dbz@%");
-    cut_close(cut);
+    cut_rig_close(cut);
 }
 
 static void a_lock_that_times_out_is_asked_for_again(void **state)
 {
-    struct cut *cut = cut_open(TR_FLAVOR_MYSQL, TR_SNAPSHOT_LOCK_MINIMAL, "ON");
+    struct cut_rig *cut = cut_rig_open(TR_FLAVOR_MYSQL, TR_SNAPSHOT_LOCK_MINIMAL, "ON");
 
     (void)state;
-    answer(cut, (struct answer){'L', "FLUSH TABLES", NULL, 1205, 1});
-    assert_int_equal(cut_make(cut), TR_OK);
+    cut_rig_answer(cut, (struct cut_rig_answer){'L', "FLUSH TABLES", NULL, 1205, 1});
+    assert_int_equal(cut_rig_make(cut), TR_OK);
     check(cut, READ LOCK "L DO SLEEP(1)\n" LOCK VIEW STATUS UNLOCK READ TIME);
-    cut_close(cut);
+    cut_rig_close(cut);
 
-    cut = cut_open(TR_FLAVOR_MYSQL, TR_SNAPSHOT_LOCK_MINIMAL, "ON");
-    answer(cut, (struct answer){'L', "FLUSH TABLES", NULL, 1205, 0});
-    assert_int_equal(cut_make(cut), TR_ERR_STATE);
+    cut = cut_rig_open(TR_FLAVOR_MYSQL, TR_SNAPSHOT_LOCK_MINIMAL, "ON");
+    cut_rig_answer(cut, (struct cut_rig_answer){'L', "FLUSH TABLES", NULL, 1205, 0});
+    assert_int_equal(cut_rig_make(cut), TR_ERR_STATE);
     check(cut, READ LOCK "L DO SLEEP(1)\n" LOCK "L DO SLEEP(1)\n" LOCK NO_LOCK);
     check_error(cut, TR_ERR_STATE, TR_RETRY, "3 x 3 s"); /* 2.5 s in whole seconds */
-    cut_close(cut);
+    cut_rig_close(cut);
 }
 
 static void mariadb_tells_its_views_position_without_a_lock(void **state)
@@ -521,168 +251,169 @@ static void mariadb_tells_its_views_position_without_a_lock(void **state)
 
     (void)state;
     for (size_t i = 0; i < 2; i++) {
-        struct cut *cut = cut_open(TR_FLAVOR_MARIADB, modes[i], "");
-        assert_int_equal(cut_make(cut), TR_OK);
+        struct cut_rig *cut = cut_rig_open(TR_FLAVOR_MARIADB, modes[i], "");
+        assert_int_equal(cut_rig_make(cut), TR_OK);
         check(cut, READ VIEW "V SHOW STATUS LIKE 'binlog_snapshot_%'\n"
                              "S SELECT BINLOG_GTID_POS('maria.000002', 900)\n" NO_LOCK READ TIME);
         assert_string_equal(cut->position.point.file, "maria.000002");
         assert_int_equal(cut->position.point.pos, 900);
         check_gtids(cut, "0-7-33");
-        cut_close(cut);
+        cut_rig_close(cut);
     }
 }
 
 static void mariadb_without_a_log_is_refused(void **state)
 {
-    struct cut *cut = cut_open(TR_FLAVOR_MARIADB, TR_SNAPSHOT_LOCK_MINIMAL, "");
+    struct cut_rig *cut = cut_rig_open(TR_FLAVOR_MARIADB, TR_SNAPSHOT_LOCK_MINIMAL, "");
 
     (void)state;
-    answer(cut,
-           (struct answer){
-               'V', "SHOW STATUS",
-               "Variable_name|Value\nBinlog_snapshot_file|\nBinlog_snapshot_position|0\n", 0, 0});
-    assert_int_equal(cut_make(cut), TR_ERR_SOURCE_SETUP);
+    cut_rig_answer(
+        cut, (struct cut_rig_answer){
+                 'V', "SHOW STATUS",
+                 "Variable_name|Value\nBinlog_snapshot_file|\nBinlog_snapshot_position|0\n", 0, 0});
+    assert_int_equal(cut_rig_make(cut), TR_ERR_SOURCE_SETUP);
     check_error(cut, TR_ERR_SOURCE_SETUP, TR_STOP, "--log-bin");
-    cut_close(cut);
+    cut_rig_close(cut);
 }
 
 static void mysql_without_gtids_wants_a_lock(void **state)
 {
-    struct cut *cut = cut_open(TR_FLAVOR_MYSQL, TR_SNAPSHOT_LOCK_NONE, "OFF_PERMISSIVE");
+    struct cut_rig *cut = cut_rig_open(TR_FLAVOR_MYSQL, TR_SNAPSHOT_LOCK_NONE, "OFF_PERMISSIVE");
 
     (void)state;
-    assert_int_equal(cut_make(cut), TR_ERR_CONFIG);
+    assert_int_equal(cut_rig_make(cut), TR_ERR_CONFIG);
     check_error(cut, TR_ERR_CONFIG, TR_STOP, "snapshot.locking.mode = none");
-    cut_close(cut);
+    cut_rig_close(cut);
 }
 
 static void extended_keeps_its_lock(void **state)
 {
-    struct cut *cut = cut_open(TR_FLAVOR_MYSQL, TR_SNAPSHOT_LOCK_EXTENDED, "ON");
+    struct cut_rig *cut = cut_rig_open(TR_FLAVOR_MYSQL, TR_SNAPSHOT_LOCK_EXTENDED, "ON");
 
     (void)state;
-    assert_int_equal(cut_make(cut), TR_OK);
+    assert_int_equal(cut_rig_make(cut), TR_OK);
     check(cut, READ LOCK VIEW STATUS READ TIME);
     assert_true(cut->cut.is_locked);
-    cut_close(cut);
+    cut_rig_close(cut);
 
     /* GTIDs are no reason to go without: nobody is to write meanwhile. */
-    cut = cut_open(TR_FLAVOR_MYSQL, TR_SNAPSHOT_LOCK_EXTENDED, "ON");
-    answer(cut, (struct answer){'L', "FLUSH TABLES", NULL, 1227, 0});
-    assert_int_equal(cut_make(cut), TR_OK);
+    cut = cut_rig_open(TR_FLAVOR_MYSQL, TR_SNAPSHOT_LOCK_EXTENDED, "ON");
+    cut_rig_answer(cut, (struct cut_rig_answer){'L', "FLUSH TABLES", NULL, 1227, 0});
+    assert_int_equal(cut_rig_make(cut), TR_OK);
     check(cut, READ LOCK FLUSH_TABLES LOCK_TABLES VIEW STATUS READ TIME);
-    cut_close(cut);
+    cut_rig_close(cut);
 
-    cut = cut_open(TR_FLAVOR_MARIADB, TR_SNAPSHOT_LOCK_EXTENDED, "");
-    assert_int_equal(cut_make(cut), TR_OK);
+    cut = cut_rig_open(TR_FLAVOR_MARIADB, TR_SNAPSHOT_LOCK_EXTENDED, "");
+    assert_int_equal(cut_rig_make(cut), TR_OK);
     assert_true(cut->cut.is_locked);
-    cut_close(cut);
+    cut_rig_close(cut);
 }
 
 static void a_schema_alone_takes_no_lock_and_no_view(void **state)
 {
-    struct cut *cut = cut_open(TR_FLAVOR_MYSQL, TR_SNAPSHOT_LOCK_MINIMAL, "OFF");
+    struct cut_rig *cut = cut_rig_open(TR_FLAVOR_MYSQL, TR_SNAPSHOT_LOCK_MINIMAL, "OFF");
 
     (void)state;
     cut->options.with_rows = false;
-    assert_int_equal(cut_make(cut), TR_OK);
+    assert_int_equal(cut_rig_make(cut), TR_OK);
     check(cut, READ STATUS NO_LOCK READ TIME);
     assert_int_equal(cut->schema.row_table_count, 0);
-    cut_close(cut);
+    cut_rig_close(cut);
 }
 
 static void a_table_that_changed_around_the_cut_means_another_cut(void **state)
 {
-    struct cut *cut = cut_open(TR_FLAVOR_MYSQL, TR_SNAPSHOT_LOCK_MINIMAL, "ON");
+    struct cut_rig *cut = cut_rig_open(TR_FLAVOR_MYSQL, TR_SNAPSHOT_LOCK_MINIMAL, "ON");
 
     (void)state;
-    answer(cut, (struct answer){'S', "SHOW CREATE TABLE `d`.`b`",
-                                "Table|Create Table\nb|CREATE older\n", 0, 1});
-    assert_int_equal(cut_make(cut), TR_OK);
+    cut_rig_answer(cut, (struct cut_rig_answer){'S', "SHOW CREATE TABLE `d`.`b`",
+                                                "Table|Create Table\nb|CREATE older\n", 0, 1});
+    assert_int_equal(cut_rig_make(cut), TR_OK);
     check(cut, READ LOCK VIEW STATUS UNLOCK "S SHOW CREATE TABLE `d-x`.`c`\nS SHOW CREATE TABLE "
                                             "`d`.`a`\nS SHOW CREATE TABLE `d`.`b`\n" NO_LOCK
                                             "V ROLLBACK\n" READ LOCK VIEW STATUS UNLOCK READ TIME);
-    cut_close(cut);
+    cut_rig_close(cut);
 }
 
 static void a_table_that_vanishes_or_appears_means_another_cut(void **state)
 {
-    struct cut *cut = cut_open(TR_FLAVOR_MARIADB, TR_SNAPSHOT_LOCK_MINIMAL, "");
+    struct cut_rig *cut = cut_rig_open(TR_FLAVOR_MARIADB, TR_SNAPSHOT_LOCK_MINIMAL, "");
 
     (void)state;
-    answer(cut, (struct answer){'S', "SHOW CREATE TABLE `d`.`b`", NULL, 1146, 1});
-    assert_int_equal(cut_make(cut), TR_OK);
+    cut_rig_answer(cut, (struct cut_rig_answer){'S', "SHOW CREATE TABLE `d`.`b`", NULL, 1146, 1});
+    assert_int_equal(cut_rig_make(cut), TR_OK);
     assert_int_equal(cut->schema.table_count, 4);
-    cut_close(cut);
+    cut_rig_close(cut);
 
-    cut = cut_open(TR_FLAVOR_MARIADB, TR_SNAPSHOT_LOCK_MINIMAL, "");
-    answer(cut, (struct answer){'S', "SELECT table_schema", "s|t\nd|b\n", 0, 1});
-    assert_int_equal(cut_make(cut), TR_OK);
+    cut = cut_rig_open(TR_FLAVOR_MARIADB, TR_SNAPSHOT_LOCK_MINIMAL, "");
+    cut_rig_answer(cut, (struct cut_rig_answer){'S', "SELECT table_schema", "s|t\nd|b\n", 0, 1});
+    assert_int_equal(cut_rig_make(cut), TR_OK);
     assert_int_equal(cut->schema.table_count, 4);
-    cut_close(cut);
+    cut_rig_close(cut);
 
     /* Renamed before its columns are asked for: once gone, once there again. */
     for (int is_back = 0; is_back < 2; is_back++) {
-        cut = cut_open(TR_FLAVOR_MARIADB, TR_SNAPSHOT_LOCK_MINIMAL, "");
-        answer(cut, (struct answer){'S', "SELECT column_name", "c\n", 0, 1});
-        answer(cut, (struct answer){'S', "SELECT 1 FROM `d`.`b` LIMIT 0", is_back ? "1\n" : NULL,
-                                    is_back ? 0 : 1146, 1});
-        assert_int_equal(cut_make(cut), TR_OK);
+        cut = cut_rig_open(TR_FLAVOR_MARIADB, TR_SNAPSHOT_LOCK_MINIMAL, "");
+        cut_rig_answer(cut, (struct cut_rig_answer){'S', "SELECT column_name", "c\n", 0, 1});
+        cut_rig_answer(cut, (struct cut_rig_answer){'S', "SELECT 1 FROM `d`.`b` LIMIT 0",
+                                                    is_back ? "1\n" : NULL, is_back ? 0 : 1146, 1});
+        assert_int_equal(cut_rig_make(cut), TR_OK);
         assert_int_equal(cut->schema.table_count, 4);
-        cut_close(cut);
+        cut_rig_close(cut);
     }
 }
 
 static void tables_that_change_all_the_time_end_the_attempts(void **state)
 {
-    struct cut *cut = cut_open(TR_FLAVOR_MYSQL, TR_SNAPSHOT_LOCK_MINIMAL, "ON");
+    struct cut_rig *cut = cut_rig_open(TR_FLAVOR_MYSQL, TR_SNAPSHOT_LOCK_MINIMAL, "ON");
 
     (void)state;
     for (int i = 0; i < 5; i++) {
-        answer(cut, (struct answer){'S', "SHOW CREATE TABLE `d`.`b`",
-                                    "T|Create Table\nb|CREATE 1\n", 0, 1});
-        answer(cut, (struct answer){'S', "SHOW CREATE TABLE `d`.`b`",
-                                    "T|Create Table\nb|CREATE 2\n", 0, 1});
+        cut_rig_answer(cut, (struct cut_rig_answer){'S', "SHOW CREATE TABLE `d`.`b`",
+                                                    "T|Create Table\nb|CREATE 1\n", 0, 1});
+        cut_rig_answer(cut, (struct cut_rig_answer){'S', "SHOW CREATE TABLE `d`.`b`",
+                                                    "T|Create Table\nb|CREATE 2\n", 0, 1});
     }
-    assert_int_equal(cut_make(cut), TR_ERR_STATE);
+    assert_int_equal(cut_rig_make(cut), TR_ERR_STATE);
     check_error(cut, TR_ERR_STATE, TR_RETRY, "table d.b");
-    cut_close(cut);
+    cut_rig_close(cut);
 }
 
 static void a_lock_lost_before_it_is_given_back_makes_the_cut_worthless(void **state)
 {
-    struct cut *cut = cut_open(TR_FLAVOR_MYSQL, TR_SNAPSHOT_LOCK_MINIMAL, "ON");
+    struct cut_rig *cut = cut_rig_open(TR_FLAVOR_MYSQL, TR_SNAPSHOT_LOCK_MINIMAL, "ON");
 
     (void)state;
-    answer(cut, (struct answer){'L', "UNLOCK TABLES", NULL, LOST, 0});
-    assert_int_equal(cut_make(cut), TR_ERR_SOURCE_LINK);
+    cut_rig_answer(cut, (struct cut_rig_answer){'L', "UNLOCK TABLES", NULL, CUT_RIG_LOST, 0});
+    assert_int_equal(cut_rig_make(cut), TR_ERR_SOURCE_LINK);
     assert_int_equal(cut->err.remedy, TR_RETRY);
-    cut_close(cut);
+    cut_rig_close(cut);
 }
 
 static void a_table_that_may_not_be_read_is_named_with_its_grant(void **state)
 {
-    struct cut *cut = cut_open(TR_FLAVOR_MYSQL, TR_SNAPSHOT_LOCK_MINIMAL, "ON");
+    struct cut_rig *cut = cut_rig_open(TR_FLAVOR_MYSQL, TR_SNAPSHOT_LOCK_MINIMAL, "ON");
 
     (void)state;
-    answer(cut, (struct answer){'S', "SHOW CREATE TABLE `z`.`t`", NULL, 1142, 0});
-    assert_int_equal(cut_make(cut), TR_ERR_SOURCE_AUTH);
+    cut_rig_answer(cut, (struct cut_rig_answer){'S', "SHOW CREATE TABLE `z`.`t`", NULL, 1142, 0});
+    assert_int_equal(cut_rig_make(cut), TR_ERR_SOURCE_AUTH);
     check_error(cut, TR_ERR_SOURCE_AUTH, TR_STOP, "GRANT SELECT ON `z`.`t`");
     check_error(cut, TR_ERR_SOURCE_AUTH, TR_STOP, "store.only.captured.tables.ddl");
-    cut_close(cut);
+    cut_rig_close(cut);
 
-    cut = cut_open(TR_FLAVOR_MYSQL, TR_SNAPSHOT_LOCK_MINIMAL, "ON");
-    answer(cut, (struct answer){'S', "SELECT `id`", NULL, 1142, 0});
-    assert_int_equal(cut_make(cut), TR_ERR_SOURCE_AUTH);
+    cut = cut_rig_open(TR_FLAVOR_MYSQL, TR_SNAPSHOT_LOCK_MINIMAL, "ON");
+    cut_rig_answer(cut, (struct cut_rig_answer){'S', "SELECT `id`", NULL, 1142, 0});
+    assert_int_equal(cut_rig_make(cut), TR_ERR_SOURCE_AUTH);
     check_error(cut, TR_ERR_SOURCE_AUTH, TR_STOP, "GRANT SELECT ON `d`.`b`");
-    cut_close(cut);
+    cut_rig_close(cut);
 
-    cut = cut_open(TR_FLAVOR_MYSQL, TR_SNAPSHOT_LOCK_MINIMAL, "ON");
-    answer(cut, (struct answer){'S', "SELECT column_name", "c\n", 0, 0});
-    answer(cut, (struct answer){'S', "SELECT 1 FROM `d`.`b` LIMIT 0", NULL, 1142, 0});
-    assert_int_equal(cut_make(cut), TR_ERR_SOURCE_AUTH);
+    cut = cut_rig_open(TR_FLAVOR_MYSQL, TR_SNAPSHOT_LOCK_MINIMAL, "ON");
+    cut_rig_answer(cut, (struct cut_rig_answer){'S', "SELECT column_name", "c\n", 0, 0});
+    cut_rig_answer(cut,
+                   (struct cut_rig_answer){'S', "SELECT 1 FROM `d`.`b` LIMIT 0", NULL, 1142, 0});
+    assert_int_equal(cut_rig_make(cut), TR_ERR_SOURCE_AUTH);
     check_error(cut, TR_ERR_SOURCE_AUTH, TR_STOP, "GRANT SELECT ON `d`.`b`");
-    cut_close(cut);
+    cut_rig_close(cut);
 }
 
 static struct tr_span override_b(void *self, struct tr_span database, struct tr_span table)
@@ -696,34 +427,38 @@ static struct tr_span override_b(void *self, struct tr_span database, struct tr_
 
 static void a_users_select_is_taken_as_it_is(void **state)
 {
-    struct cut *cut = cut_open(TR_FLAVOR_MYSQL, TR_SNAPSHOT_LOCK_MINIMAL, "ON");
+    struct cut_rig *cut = cut_rig_open(TR_FLAVOR_MYSQL, TR_SNAPSHOT_LOCK_MINIMAL, "ON");
 
     (void)state;
     cut->options.select_override = override_b;
-    assert_int_equal(cut_make(cut), TR_OK);
+    assert_int_equal(cut_rig_make(cut), TR_OK);
     const struct tr_snapshot_table *first = &cut->schema.tables[cut->schema.row_tables[0]];
     assert_true(first->is_overridden);
     assert_true(tr_span_equals(first->select_sql, tr_span_of_text("SELECT 1")));
     assert_false(cut->schema.tables[cut->schema.row_tables[1]].is_overridden);
-    cut_close(cut);
+    cut_rig_close(cut);
 }
 
 static void a_connection_lost_anywhere_is_an_error_to_try_again(void **state)
 {
-    static const struct answer losses[] = {
-        {'S', "SELECT table_schema", NULL, LOST, 0}, {'L', "FLUSH TABLES", NULL, LOST, 0},
-        {'V', "START TRANSACTION", NULL, LOST, 0},   {'S', "SHOW BINARY LOG", NULL, LOST, 0},
-        {'S', "SELECT UNIX_", NULL, LOST, 0},        {'V', "SET NAMES", NULL, LOST, 0},
-        {'L', "SET NAMES", NULL, LOST, 0},           {'S', "SET SESSION max_", NULL, LOST, 0},
+    static const struct cut_rig_answer losses[] = {
+        {'S', "SELECT table_schema", NULL, CUT_RIG_LOST, 0},
+        {'L', "FLUSH TABLES", NULL, CUT_RIG_LOST, 0},
+        {'V', "START TRANSACTION", NULL, CUT_RIG_LOST, 0},
+        {'S', "SHOW BINARY LOG", NULL, CUT_RIG_LOST, 0},
+        {'S', "SELECT UNIX_", NULL, CUT_RIG_LOST, 0},
+        {'V', "SET NAMES", NULL, CUT_RIG_LOST, 0},
+        {'L', "SET NAMES", NULL, CUT_RIG_LOST, 0},
+        {'S', "SET SESSION max_", NULL, CUT_RIG_LOST, 0},
     };
 
     (void)state;
     for (size_t i = 0; i < sizeof(losses) / sizeof(losses[0]); i++) {
-        struct cut *cut = cut_open(TR_FLAVOR_MYSQL, TR_SNAPSHOT_LOCK_MINIMAL, "ON");
-        answer(cut, losses[i]);
-        assert_int_equal(cut_make(cut), TR_ERR_SOURCE_LINK);
+        struct cut_rig *cut = cut_rig_open(TR_FLAVOR_MYSQL, TR_SNAPSHOT_LOCK_MINIMAL, "ON");
+        cut_rig_answer(cut, losses[i]);
+        assert_int_equal(cut_rig_make(cut), TR_ERR_SOURCE_LINK);
         assert_int_equal(cut->err.remedy, TR_RETRY);
-        cut_close(cut);
+        cut_rig_close(cut);
     }
 }
 
