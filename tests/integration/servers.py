@@ -124,8 +124,9 @@ class Server:
 
     def client(self, *args):
         """The command of a client that is logged in as root, with further arguments."""
-        name = "mysql" if self.kind == "mysql" else "mariadb"
-        return [*_enter(self.root), name, "--no-defaults", "-uroot", "--socket=" + self.path("server.sock"), *args]
+        name = ["mysql", "--no-defaults"] if self.kind == "mysql" else \
+            ["mariadb", "--no-defaults", "--skip-ssl"]  # 11.4's asks for TLS, of a server without it, too
+        return [*_enter(self.root), *name, "-uroot", "--socket=" + self.path("server.sock"), *args]
 
     def path(self, file):
         """A file of the data directory as the server sees it."""
