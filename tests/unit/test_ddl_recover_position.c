@@ -6,11 +6,9 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include "stages/ddl/recover.h"
+#include "tests/support/recover_rig.h"
 
 #include <cmocka.h>
-
-static struct tr_gtid_sources *sources;
 
 #define UUID "b40af3f7-e660-11f1-b1fc-02fc00000001"
 
@@ -19,7 +17,8 @@ static void parse_position(struct tr_saved_position *position, const char *json)
     struct tr_error err;
     position->gtids = NULL;
     assert_int_equal(tr_gtid_set_open(&position->gtids, TR_FLAVOR_MYSQL, &err), TR_OK);
-    assert_int_equal(tr_position_parse_json(position, sources, tr_span_of_text(json), &err), TR_OK);
+    assert_int_equal(
+        tr_position_parse_json(position, recover_rig_sources, tr_span_of_text(json), &err), TR_OK);
 }
 
 static void documents_at_or_before_the_position_are_applied(void **state)
@@ -104,7 +103,7 @@ static void documents_at_or_before_the_position_are_applied(void **state)
         assert_int_equal(tr_ddl_model_open(&model, &mysql, &err), TR_OK);
         const struct tr_recover_options options = {.flavor = TR_FLAVOR_MYSQL,
                                                    .topic_prefix = tr_span_of_text("p"),
-                                                   .sources = sources,
+                                                   .sources = recover_rig_sources,
                                                    .until = &until,
                                                    .model = model};
         assert_int_equal(tr_recover_open(&recover, &options, &err), TR_OK);
@@ -126,24 +125,10 @@ static void documents_at_or_before_the_position_are_applied(void **state)
     }
 }
 
-static int open_sources(void **state)
-{
-    struct tr_error err;
-    (void)state;
-    return tr_gtid_sources_open(&sources, &err) == TR_OK ? 0 : -1;
-}
-
-static int close_sources(void **state)
-{
-    (void)state;
-    tr_gtid_sources_close(sources);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(documents_at_or_before_the_position_are_applied),
     };
-    return cmocka_run_group_tests(tests, open_sources, close_sources);
+    return cmocka_run_group_tests(tests, recover_rig_open_sources, recover_rig_close_sources);
 }
