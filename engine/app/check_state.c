@@ -228,6 +228,20 @@ static void check_retention(struct tr_check *check, uint64_t age_s)
     }
 }
 
+/* A start without an offset, too, reads the documents that are there, to know that the one behind it can. */
+static bool check_documents(struct tr_check *check)
+{
+    struct tr_error err;
+    uint64_t count;
+    if (check->start.history.self == NULL ||
+        (tr_start_open_catalog(&check->start, &err) == TR_OK &&
+         tr_start_recover_tables(&check->start, &count, &err) == TR_OK)) {
+        return true;
+    }
+    tr_check_report_fail(&check->report, "state.history", &err);
+    return false;
+}
+
 /* What a start with nothing saved, or nothing that it goes on from, would do. */
 static void report_first_start(struct tr_check *check, const char *why)
 {
@@ -240,13 +254,7 @@ static void report_first_start(struct tr_check *check, const char *why)
         [TR_CONFIG_SNAPSHOT_WHEN_NEEDED] = "a snapshot of all captured rows, then the log",
         [TR_CONFIG_SNAPSHOT_RECOVERY] = "",
     };
-    /* A start reads what is stored, to know that the one behind it can. */
-    struct tr_error err;
-    uint64_t count;
-    if (check->start.history.self != NULL &&
-        (tr_start_open_catalog(&check->start, &err) != TR_OK ||
-         tr_start_recover_tables(&check->start, &count, &err) != TR_OK)) {
-        tr_check_report_fail(&check->report, "state.history", &err);
+    if (!check_documents(check)) {
         return;
     }
     tr_check_report_ok(&check->report, "state.resume", "%s: the start begins with %s", why,
@@ -324,6 +332,12 @@ void tr_check_state(struct tr_check *check)
                                  "behind it, only the source can tell");
     } else if (check->config->offset_storage == TR_CONFIG_OFFSET_MEMORY && check->has_facts) {
         report_first_start(check, "the memory store keeps nothing");
+    }
+    struct tr_error err;
+    if (!has_store && has_history && check->has_facts &&
+        check->config->offset_storage != TR_CONFIG_OFFSET_MEMORY &&
+        tr_start_read_offset(&check->start, (struct tr_span){0}, &err) == TR_OK) {
+        (void)check_documents(check); /* the offset's fault does not hide the history's */
     }
     if (check->has_facts) {
         check_retention(check, age_s);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Where to begin: from the stored offset, or with a snapshot (contract §3.1 - §3.3). */
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -308,6 +309,14 @@ enum tr_code tr_start_begin(struct tr_start *start, const struct tr_store_conten
         return TR_FAIL(err, TR_ERR_STATE, TR_STOP,
                        "debezium.source.snapshot.mode = recovery: it goes on from a stored offset, "
                        "and there is none: set initial or no_data");
+    }
+    if (content->other_key.bytes > 0) {
+        char key[256];
+        (void)snprintf(key, sizeof(key), "%.*s", (int)content->other_key.bytes,
+                       (const char *)content->other_key.data);
+        TR_LOG(TR_LOG_WARN, "start.other_offset", TR_TEXT("there_is", key),
+               TR_TEXT("remedy", "if it is the one to go on from, correct "
+                                 "debezium.source.topic.prefix: here begins a new one"));
     }
     if (tr_start_takes_snapshot(mode, has_offset, &start->position.point)) {
         return begin_snapshot(start, err);
