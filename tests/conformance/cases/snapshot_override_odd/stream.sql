@@ -1,0 +1,1 @@
+INSERT INTO shop.a VALUES (9,9);
