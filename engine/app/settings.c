@@ -83,9 +83,10 @@ struct tr_encode_options tr_settings_encode(const struct tr_config *config,
         .topic_prefix = tr_span_of_text(config->topic_prefix),
         .key_schemas = config->format_key_schemas_enable,
         .value_schemas = config->format_value_schemas_enable,
-        /* As Debezium's MariaDB connector: comments where schema changes are published. */
-        .comments =
-            config->connector == TR_CONFIG_CONNECTOR_MARIADB && config->include_schema_changes,
+        /* Debezium's MariaDB connector looks at the wrong one of the two. */
+        .comments = config->connector == TR_CONFIG_CONNECTOR_MARIADB
+                        ? config->include_schema_changes
+                        : config->include_schema_comments,
         .tombstones_on_delete = config->tombstones_on_delete,
         .enable_time_adjuster = config->enable_time_adjuster,
         .unavailable_value = tr_span_of_text(config->unavailable_value_placeholder),
