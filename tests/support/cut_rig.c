@@ -29,6 +29,7 @@ static void note(struct cut_rig_port *port, const char *sql)
                                        "SELECT schema_name",
                                        "SELECT column_name",
                                        "SELECT engine",
+                                       "XA RECOVER",
                                        "SELECT `"};
     char *transcript = port->server->transcript;
     const size_t at = strlen(transcript);
@@ -147,6 +148,7 @@ static void answer_usual(struct cut_rig *cut)
          0, 0},
         {'S', "SELECT @@global.gtid_owned", "x\n\n", 0, 0},
         {'S', "SELECT @@global.gtid_executed", "x\n" CUT_RIG_UUID ":1-5\n", 0, 0},
+        {'S', "XA RECOVER", NULL, 0, 0},
         {'S', "SELECT UNIX_TIMESTAMP()", "x\n1700000000\n", 0, 0},
         {'V', "SHOW STATUS LIKE 'binlog_snapshot_%'",
          "Variable_name|Value\nBinlog_snapshot_file|maria.000002\nBinlog_snapshot_position|900\n",

@@ -447,6 +447,7 @@ static void a_connection_lost_anywhere_is_an_error_to_try_again(void **state)
         {'V', "START TRANSACTION", NULL, CUT_RIG_LOST, 0},
         {'S', "SHOW BINARY LOG", NULL, CUT_RIG_LOST, 0},
         {'S', "SELECT UNIX_", NULL, CUT_RIG_LOST, 0},
+        {'S', "XA RECOVER", NULL, CUT_RIG_LOST, 0},
         {'V', "SET NAMES", NULL, CUT_RIG_LOST, 0},
         {'L', "SET NAMES", NULL, CUT_RIG_LOST, 0},
         {'S', "SET SESSION max_", NULL, CUT_RIG_LOST, 0},
@@ -458,6 +459,23 @@ static void a_connection_lost_anywhere_is_an_error_to_try_again(void **state)
         cut_rig_answer(cut, losses[i]);
         assert_int_equal(cut_rig_make(cut), TR_ERR_SOURCE_LINK);
         assert_int_equal(cut->err.remedy, TR_RETRY);
+        cut_rig_close(cut);
+    }
+}
+
+static void prepared_transactions_are_told_where_the_server_shows_them(void **state)
+{
+    static const struct cut_rig_answer answers[] = {
+        {'S', "XA RECOVER", "formatID|gtrid_length|bqual_length|data\n1|2|0|gb\n1|2|0|gc\n", 0, 0},
+        {'S', "XA RECOVER", NULL, 1401, 0}, /* without XA_RECOVER_ADMIN */
+    };
+
+    (void)state;
+    for (uint32_t i = 0; i < 2; i++) {
+        struct cut_rig *cut = cut_rig_open(TR_FLAVOR_MYSQL, TR_SNAPSHOT_LOCK_MINIMAL, "ON");
+        cut_rig_answer(cut, answers[i]);
+        assert_int_equal(cut_rig_make(cut), TR_OK);
+        assert_int_equal(cut->cut.prepared_count, i == 0 ? 2 : 0);
         cut_rig_close(cut);
     }
 }
@@ -487,6 +505,7 @@ int main(void)
         cmocka_unit_test(a_table_that_may_not_be_read_is_named_with_its_grant),
         cmocka_unit_test(a_users_select_is_taken_as_it_is),
         cmocka_unit_test(a_connection_lost_anywhere_is_an_error_to_try_again),
+        cmocka_unit_test(prepared_transactions_are_told_where_the_server_shows_them),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
