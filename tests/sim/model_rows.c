@@ -356,6 +356,7 @@ static void write_row(struct tr_model_log *log, uint32_t table, uint32_t id, enu
         tr_binlog_writer_image(log->writer, &definition, values);
         return;
     }
+    log->doubtful_tables &= ~(1u << table); /* the log describes it */
     if (op == TR_MODEL_UPDATE) {
         write_update(log, table, id);
     } else if (op == TR_MODEL_DELETE) {

@@ -483,7 +483,7 @@ void model_log_commit_statement(struct tr_model_log *log)
         }
     } else if (roll < 92) {
         migrate(log, table);
-    } else if (roll < 96) {
+    } else if (roll < 95) {
         change_other(log);
     } else if (roll < 98 && log->options.has_unknown) {
         commit_unknown(log, table);

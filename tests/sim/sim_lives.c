@@ -128,6 +128,7 @@ bool sim_kill_and_restart(struct sim *sim)
 {
     bool is_sealed;
     sim->kill_count++;
+    sim->has_appended = false;
     tr_model_kinesis_kill(&sim->kinesis);
     tr_model_store_kill(&sim->store);
     tr_model_history_kill(&sim->history);

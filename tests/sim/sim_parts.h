@@ -32,8 +32,10 @@ struct sim {
     struct tr_model_store store;
     struct tr_model_history history;
     struct tr_history_check history_check;
-    uint32_t first_group;     /* of the log, that the engine reads */
-    uint32_t damage_permille; /* of the history, per kill */
+    uint32_t first_group;          /* of the log, that the engine reads */
+    uint32_t append_kill_permille; /* per batch of documents */
+    bool has_appended;             /* one, and is to be killed for it */
+    uint32_t damage_permille;      /* of the history, per kill */
     struct tr_sim_snapshot snapshot;
     struct tr_oracle oracle;
     struct tr_sim_engine engine;

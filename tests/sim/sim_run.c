@@ -47,6 +47,7 @@ static void draw(struct sim *sim)
     if (sim->model.has_history && tr_random_chance(random, 500)) {
         sim->kill_permyriad += 40; /* between a document, its statement's end and the save */
         sim->damage_permille = tr_sim_maybe(random, 500, 1000);
+        sim->append_kill_permille = tr_sim_maybe(random, 500, 300);
     }
     sim->sink = (struct tr_model_kinesis_options){
         .seed = sim->options.seed,
@@ -100,6 +101,14 @@ static void draw(struct sim *sim)
     }
 }
 
+/* A document was stored: before its statement's position is saved is a moment of its own. */
+static void on_append(void *self)
+{
+    struct sim *sim = self;
+    sim->has_appended =
+        sim->history.faults_on && tr_random_chance(&sim->random, sim->append_kill_permille);
+}
+
 /* --- phases -------------------------------------------------------------------------------------
  */
 
@@ -115,7 +124,8 @@ static bool run_workload(struct sim *sim)
                                !sim_kill_and_restart(sim))) {
             return false;
         }
-        if (sim->step_count == sim->options.kill_at_step && !sim_kill_and_restart(sim)) {
+        if ((sim->step_count == sim->options.kill_at_step || sim->has_appended) &&
+            !sim_kill_and_restart(sim)) {
             return false;
         }
     }
@@ -190,6 +200,8 @@ static bool run_dead_stream(struct sim *sim)
         options->big_transaction_permille = 0;
         options->big_row_permille = 0;
         options->ddl_permille = 0;
+        options->gtid_jump_permille =
+            300; /* positions are thinned: no hole may be closed by that */
     }
     sim->kinesis.dead_tables = dead;
     const int64_t end_ns =
@@ -324,6 +336,8 @@ void tr_sim_run(const struct tr_sim_options *options, struct tr_sim_result *resu
     tr_model_store_init(&sim.store, options->seed, tr_random_below(&sim.random, 300));
     tr_model_history_init(&sim.history, options->seed, tr_random_below(&sim.random, 300));
     sim.history_check = (struct tr_history_check){.log = &sim.source.log, .history = &sim.history};
+    sim.history.on_append = on_append;
+    sim.history.on_append_self = &sim;
     sim.store.on_save = sim_on_save;
     sim.store.on_save_self = &sim;
     sim.make.source = &sim.source.port;
