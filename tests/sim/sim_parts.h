@@ -14,7 +14,7 @@
 #include "tests/sim/sim_run.h"
 #include "tests/sim/sim_snapshot.h"
 
-#define SIM_STEPS_MAX 400000 /* a phase that takes longer does not make progress */
+#define SIM_STEPS_MAX 400000 /* a phase in which so many bring nothing new has come to a stop */
 
 struct sim {
     struct tr_sim_options options;

@@ -141,7 +141,7 @@ static uint64_t first_count(const struct sim *sim)
 /* Everything in those tables arrives, or all that memory allows, with never so long between two records. */
 static bool drain(struct sim *sim, uint32_t tables, int64_t patience_ns, const char *what)
 {
-    const uint64_t limit = sim->step_count + SIM_STEPS_MAX;
+    uint64_t limit = sim->step_count + SIM_STEPS_MAX;
     uint64_t seen_count = first_count(sim);
     int64_t progress_ns = sim->now_ns;
     while (!tr_oracle_is_complete(&sim->oracle, tables, false) || sim->oracle.in_snapshot) {
@@ -151,6 +151,7 @@ static bool drain(struct sim *sim, uint32_t tables, int64_t patience_ns, const c
         }
         if (first_count(sim) != seen_count) { /* a dead stream may repeat itself for ever */
             seen_count = first_count(sim);
+            limit = sim->step_count + SIM_STEPS_MAX;
             progress_ns = sim->now_ns;
         }
         const bool is_stuck = sim->now_ns - progress_ns >= patience_ns;
