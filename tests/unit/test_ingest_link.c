@@ -23,6 +23,16 @@ static size_t write_error_packet(uint8_t *out, uint8_t sequence, uint16_t number
     return 4 + payload_bytes;
 }
 
+/* Opens one connection that gives these packets, and then that. */
+static void open_on(struct ingest_rig *b, const uint8_t *bytes, size_t byte_count,
+                    enum tr_read at_end)
+{
+    *b = (struct ingest_rig){
+        .script = {.links = {{bytes, byte_count, TR_OK, TR_STOP, at_end}}, .link_count = 1}};
+    ingest_rig_open(b, TR_FRAMING_PACKETS, (struct tr_ingest_options){0});
+    ingest_rig_resume(b, "binlog.000001");
+}
+
 static void server_errors_stop_or_reconnect_by_their_family(void **state)
 {
     (void)state;
@@ -55,11 +65,9 @@ static void server_errors_stop_or_reconnect_by_their_family(void **state)
         uint8_t stream[512];
         size_t byte_count = ingest_rig_write_event_packet(stream, 1, 60);
         byte_count += write_error_packet(stream + byte_count, 2, cases[i].number, cases[i].text);
-        struct ingest_rig b = {
-            .script = {.links = {{stream, byte_count, TR_OK, TR_STOP, TR_READ_END}},
-                       .link_count = 1}};
-        ingest_rig_open(&b, TR_FRAMING_PACKETS, (struct tr_ingest_options){0});
-        ingest_rig_resume(&b, "binlog.000001");
+        struct ingest_rig b;
+
+        open_on(&b, stream, byte_count, TR_READ_END);
         ingest_rig_run_dry(&b);
         assert_int_equal(b.event_count, 1); /* what came before the error counts */
         const struct tr_error *fault = tr_fault_seen(&b.fault);
@@ -96,11 +104,9 @@ static void wrong_sequence_length_or_status_stops_with_a_protocol_error(void **s
         uint8_t stream[300];
         memcpy(stream, good, byte_count);
         stream[flips[i].at] = flips[i].value;
-        struct ingest_rig b = {
-            .script = {.links = {{stream, byte_count, TR_OK, TR_STOP, TR_READ_END}},
-                       .link_count = 1}};
-        ingest_rig_open(&b, TR_FRAMING_PACKETS, (struct tr_ingest_options){0});
-        ingest_rig_resume(&b, "binlog.000001");
+        struct ingest_rig b;
+
+        open_on(&b, stream, byte_count, TR_READ_END);
         ingest_rig_run_dry(&b);
         const struct tr_error *fault = tr_fault_seen(&b.fault);
         assert_non_null(fault);
@@ -266,12 +272,9 @@ static void a_paused_ingest_hands_on_what_it_has_and_reads_nothing(void **state)
     (void)state;
     uint8_t stream[200];
     const size_t byte_count = ingest_rig_write_event_packet(stream, 1, 60);
-    struct ingest_rig b = {
-        .script = {.links = {{stream, byte_count, TR_OK, TR_STOP, TR_READ_WOULD_BLOCK}},
-                   .link_count = 1}};
+    struct ingest_rig b;
 
-    ingest_rig_open(&b, TR_FRAMING_PACKETS, (struct tr_ingest_options){0});
-    ingest_rig_resume(&b, "binlog.000001");
+    open_on(&b, stream, byte_count, TR_READ_WOULD_BLOCK);
     atomic_store(&b.paused, true);
     ingest_rig_run_dry(&b);
     assert_int_equal(b.script.read_count, 0);
@@ -287,12 +290,9 @@ static void a_stop_hands_on_whole_events_and_ends(void **state)
     uint8_t stream[400];
     size_t byte_count = ingest_rig_write_event_packet(stream, 1, 60);
     byte_count += ingest_rig_write_event_packet(stream + byte_count, 2, 60);
-    struct ingest_rig b = {
-        .script = {.links = {{stream, byte_count - 10, TR_OK, TR_STOP, TR_READ_WOULD_BLOCK}},
-                   .link_count = 1}};
+    struct ingest_rig b;
 
-    ingest_rig_open(&b, TR_FRAMING_PACKETS, (struct tr_ingest_options){0});
-    ingest_rig_resume(&b, "binlog.000001");
+    open_on(&b, stream, byte_count - 10, TR_READ_WOULD_BLOCK);
     (void)tr_ingest_step(&b.ingest, b.now_ns); /* resume */
     (void)tr_ingest_step(&b.ingest, b.now_ns); /* connect */
     (void)tr_ingest_step(&b.ingest, b.now_ns); /* read */
