@@ -282,14 +282,20 @@ static enum tr_code bind_new(struct tr_catalog *catalog, struct catalog_id *id,
     }
     const struct tr_span rest =
         tr_span_of(map_body.data + CATALOG_MAP_SKIP_BYTES, map_body.bytes - CATALOG_MAP_SKIP_BYTES);
+    bool is_sequence = false;
     if (table->is_captured && !is_current(table, rest)) {
-        code = catalog_version_resolve(catalog, table, map_body, err);
+        code = catalog_is_sequence(catalog, table, map_body, &is_sequence, err);
+        if (code == TR_OK && !is_sequence) {
+            code = catalog_version_resolve(catalog, table, map_body, err);
+        }
         if (code != TR_OK) {
             return code;
         }
     }
-    *captured = table->is_captured;
-    return set_id(catalog, id, map.table_id, table, err);
+    *captured = table->is_captured && !is_sequence;
+    code = set_id(catalog, id, map.table_id, table, err);
+    id->is_sequence = is_sequence;
+    return code;
 }
 
 enum tr_code tr_catalog_bind_cut(struct tr_catalog *catalog, struct tr_span map_head,
@@ -323,7 +329,7 @@ enum tr_find tr_catalog_find(struct tr_catalog *catalog, uint64_t table_id,
     if (id->table == NULL || id->epoch != catalog->epoch) {
         return TR_FIND_NOT_BOUND;
     }
-    if (!id->table->is_captured) {
+    if (!id->table->is_captured || id->is_sequence) {
         return TR_FIND_IGNORED;
     }
     if (id->table->current == NULL) {

@@ -45,6 +45,7 @@ struct catalog_id {
     uint64_t table_id;
     uint64_t epoch;              /* bound in that epoch */
     struct catalog_table *table; /* NULL = free slot */
+    bool is_sequence;            /* its rows are no table's */
 };
 
 struct tr_catalog {
@@ -72,6 +73,12 @@ struct catalog_table *catalog_table_find(const struct tr_catalog *catalog, struc
 /* Takes `bytes` of the bound. */
 TR_NODISCARD enum tr_code catalog_take(struct tr_catalog *catalog, uint64_t bytes,
                                        struct tr_error *err);
+/* Whether the map is that of a MariaDB sequence: its rows are the sequence's state, in a shape of its own. A table of
+ * which a model is known is none. Errors: as tr_table_map_parse. */
+TR_NODISCARD enum tr_code catalog_is_sequence(const struct tr_catalog *catalog,
+                                              const struct catalog_table *table,
+                                              struct tr_span map_body, bool *is_sequence,
+                                              struct tr_error *err);
 /* Makes the table's version for this map, replacing the current one. */
 TR_NODISCARD enum tr_code catalog_version_resolve(struct tr_catalog *catalog,
                                                   struct catalog_table *table,

@@ -8,6 +8,7 @@
 #include "stages/schema/catalog_tables.h"
 #include "stages/schema/map_facts.h"
 
+#define SEQUENCE_COLUMNS 8
 #define REMEDY_FULL "SET GLOBAL binlog_row_metadata=FULL on the source"
 
 static enum tr_code choose_table(struct tr_catalog *catalog, struct catalog_table *table,
@@ -130,6 +131,47 @@ static enum tr_code choose_table(struct tr_catalog *catalog, struct catalog_tabl
         "statement nor the schema history told of it (was it renamed from a table that "
         "schema.history.internal.store.only.captured.tables.ddl leaves out?): " REMEDY_FULL
         ", and delete the stored offset to begin with a snapshot");
+}
+
+/* The first name behind its length. */
+static bool names_a_sequence(struct tr_span names)
+{
+    static const char first[] = "\x15next_not_cached_value";
+
+    return names.bytes >= sizeof(first) - 1 && memcmp(names.data, first, sizeof(first) - 1) == 0;
+}
+
+/* The columns of a sequence: five integers of its type, cache_size, cycle_option, cycle_count (MariaDB, sql_sequence.cc). */
+enum tr_code catalog_is_sequence(const struct tr_catalog *catalog,
+                                 const struct catalog_table *table, struct tr_span map_body,
+                                 bool *is_sequence, struct tr_error *err)
+{
+    static const uint8_t tail[] = {TR_WIRE_LONGLONG, TR_WIRE_TINY, TR_WIRE_LONGLONG};
+    const bool has_model = table->model != NULL && !table->model_is_void;
+    struct tr_table_map map;
+
+    *is_sequence = false;
+    if (catalog->options.flavor != TR_FLAVOR_MARIADB || has_model || catalog->options.lenient) {
+        return TR_OK;
+    }
+    const enum tr_code code = tr_table_map_parse(&map, catalog->options.flavor, map_body, err);
+    if (code != TR_OK || map.column_count != SEQUENCE_COLUMNS || map.null_bits.data[0] != 0) {
+        return code;
+    }
+    const uint8_t type = map.types.data[0];
+    bool is_alike = type == TR_WIRE_TINY || type == TR_WIRE_SHORT || type == TR_WIRE_INT24 ||
+                    type == TR_WIRE_LONG || type == TR_WIRE_LONGLONG;
+    for (uint32_t i = 1; i < SEQUENCE_COLUMNS - sizeof(tail); i++) {
+        is_alike = is_alike && map.types.data[i] == type;
+    }
+    *is_sequence =
+        is_alike &&
+        memcmp(map.types.data + SEQUENCE_COLUMNS - sizeof(tail), tail, sizeof(tail)) == 0 &&
+        (!tr_table_map_is_full(&map) || names_a_sequence(map.optional[TR_MAP_COLUMN_NAME]));
+    if (*is_sequence) {
+        TR_COVER("catalog.sequence");
+    }
+    return TR_OK;
 }
 
 static enum tr_code keep_map(struct catalog_version *version, struct tr_span map_body,

@@ -165,6 +165,36 @@ static void catalog_refuses_to_grow_above_its_bound(void **state)
     close_catalog();
 }
 
+/* A sequence's own map, and one that differs from it in one column's type. */
+static void catalog_passes_over_sequences_of_mariadb(void **state)
+{
+    static const uint8_t body[] = {7, 0, 0, 0, 0, 0, 1, 0, 1, 'd', 0, 1, 's',
+                                   0, 8, 8, 8, 8, 8, 8, 8, 1, 8,   0, 0};
+    uint8_t other[sizeof(body)];
+    struct tr_schema *schema = NULL;
+    bool captured = true;
+
+    (void)state;
+    open_catalog((struct tr_catalog_options){.flavor = TR_FLAVOR_MARIADB});
+    assert_int_equal(tr_catalog_bind(catalog, tr_span_of(body, sizeof(body)), &captured, &err),
+                     TR_OK);
+    assert_false(captured);
+    assert_int_equal(tr_catalog_find(catalog, 7, &schema), TR_FIND_IGNORED);
+    memcpy(other, body, sizeof(body));
+    other[16] = 3;
+    assert_int_equal(tr_catalog_bind(catalog, tr_span_of(other, sizeof(other)), &captured, &err),
+                     TR_ERR_SCHEMA);
+    memcpy(other, body, sizeof(body));
+    other[24] = 4; /* a column that allows NULL */
+    assert_int_equal(tr_catalog_bind(catalog, tr_span_of(other, sizeof(other)), &captured, &err),
+                     TR_ERR_SCHEMA);
+    close_catalog();
+    open_catalog((struct tr_catalog_options){.flavor = TR_FLAVOR_MYSQL});
+    assert_int_equal(tr_catalog_bind(catalog, tr_span_of(body, sizeof(body)), &captured, &err),
+                     TR_ERR_SCHEMA);
+    close_catalog();
+}
+
 static void catalog_holds_more_ids_than_it_keeps(void **state)
 {
     (void)state;
@@ -313,6 +343,7 @@ static void catalog_has_no_text_version_of_tables_that_are_not_captured(void **s
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(catalog_passes_over_sequences_of_mariadb),
         cmocka_unit_test(catalog_recognises_a_map_by_its_bytes_under_any_id),
         cmocka_unit_test(catalog_ids_end_with_the_file),
         cmocka_unit_test(catalog_ignores_what_is_not_captured_and_keeps_little_of_it),
