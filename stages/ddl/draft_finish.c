@@ -254,6 +254,10 @@ static void copy_column(struct tr_table *table, struct tr_column *to, const stru
     to->collation_name = tr_table_text(table, from->collation_name);
     to->declared_type = tr_table_text(table, from->declared_type);
     to->key_ordinal = 0;
+    to->left_options = tr_table_array(table, from->left_option_count * sizeof(*to->left_options));
+    for (uint32_t i = 0; to->left_options != NULL && i < from->left_option_count; i++) {
+        to->left_options[i] = tr_table_text(table, from->left_options[i]);
+    }
     to->options = tr_table_array(table, from->option_count * sizeof(*to->options));
     to->option_texts = from->option_texts == NULL
                            ? NULL

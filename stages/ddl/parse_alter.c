@@ -324,6 +324,11 @@ static void inherit(const struct alteration *alter, struct tr_column *column,
 
     column->was_auto_increment = before->is_auto_increment || before->was_auto_increment ||
                                  (is_mysql && before->updates_now);
+    if (column->option_count == 0) {
+        const bool has_own = before->option_count > 0 && before->option_texts != NULL;
+        column->left_options = has_own ? before->option_texts : before->left_options;
+        column->left_option_count = has_own ? before->option_count : before->left_option_count;
+    }
     if (column->comment_text.data == NULL) {
         column->comment_text = before->comment_text;
     }

@@ -248,18 +248,16 @@ static void add_column(struct ddl_text *text, const struct tr_column *column, ui
     ddl_text_add(text, "}");
 }
 
-/* A member of ENUM or SET as an SQL literal: the statement's own text where that is known. */
-static void add_literal(struct ddl_text *text, const struct tr_column *column, uint32_t option,
+/* A member of ENUM or SET as an SQL literal; `has_text`: it is one. */
+static void add_literal(struct ddl_text *text, struct tr_span from, bool has_text,
                         enum ddl_form form)
 {
-    const struct tr_span from = column->options[option];
     struct ddl_text literal = {0};
 
-    if (column->option_texts != NULL) {
-        ddl_text_add_string(text, column->option_texts[option], form);
+    if (has_text) {
+        ddl_text_add_string(text, from, form);
         return;
     }
-
     ddl_text_add(&literal, "'");
     for (size_t i = 0; i < from.bytes; i++) {
         const uint8_t c = from.data[i];
@@ -274,15 +272,22 @@ static void add_literal(struct ddl_text *text, const struct tr_column *column, u
 
 static void add_options(struct ddl_text *text, const struct tr_column *column, enum ddl_form form)
 {
-    if (column->option_count == 0) {
+    const bool has_left = column->option_count == 0;
+    const bool has_text = has_left || column->option_texts != NULL;
+    const struct tr_span *options = has_left   ? column->left_options
+                                    : has_text ? column->option_texts
+                                               : column->options;
+    const uint32_t count = has_left ? column->left_option_count : column->option_count;
+
+    if (count == 0) {
         ddl_text_add(text,
                      form == DDL_FORM_DOCUMENT ? ",\"enumValues\":[]" : ",\"enumValues\":null");
         return;
     }
     ddl_text_add(text, ",\"enumValues\":[");
-    for (uint32_t i = 0; i < column->option_count; i++) {
+    for (uint32_t i = 0; i < count; i++) {
         ddl_text_add(text, i == 0 ? "" : ",");
-        add_literal(text, column, i, form);
+        add_literal(text, options[i], has_text, form);
     }
     ddl_text_add(text, "]");
 }

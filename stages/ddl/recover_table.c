@@ -43,9 +43,16 @@ bool recover_agrees(const struct tr_table *table, const struct recover_change *c
     return true;
 }
 
+/* Others may have members, too: of what they were before a CHANGE. */
+static bool has_members(struct tr_span type_name)
+{
+    return tr_collation_is(type_name, "enum") || tr_collation_is(type_name, "set");
+}
+
 static bool column_agrees(const struct tr_column *column, const struct recover_column *wanted,
                           enum tr_flavor flavor)
 {
+    const uint32_t option_count = has_members(wanted->type_name) ? wanted->option_count : 0;
     struct tr_debezium_column view;
 
     tr_debezium_view(&view, column, flavor);
@@ -53,7 +60,7 @@ static bool column_agrees(const struct tr_column *column, const struct recover_c
         !tr_span_equals(tr_span_of_text(view.type_name), wanted->type_name) ||
         view.is_optional != wanted->is_optional || view.has_length != wanted->has_length ||
         view.has_scale != wanted->has_scale || view.length != wanted->length ||
-        view.scale != wanted->scale || column->option_count != wanted->option_count ||
+        view.scale != wanted->scale || column->option_count != option_count ||
         !tr_span_equals(utf8mb3(view.charset_name), utf8mb3(wanted->charset))) {
         return false;
     }
@@ -144,7 +151,7 @@ static void add_type(struct ddl_text *sql, struct tr_span words,
                      const struct recover_column *column)
 {
     ddl_text_add_span(sql, words);
-    if (column->option_count > 0) {
+    if (column->option_count > 0 && has_members(words)) {
         for (uint32_t i = 0; i < column->option_count; i++) {
             ddl_text_add(sql, i == 0 ? "(" : ",");
             add_option(sql, column->options[i]);
@@ -336,6 +343,16 @@ static void set_default(struct tr_table *table, struct tr_column *column, struct
     column->default_text = tr_table_text(table, text);
 }
 
+static void leave_options(struct tr_table *table, struct tr_column *column,
+                          const struct recover_column *from)
+{
+    column->left_options = tr_table_array(table, from->option_count * sizeof(struct tr_span));
+    for (uint32_t i = 0; column->left_options != NULL && i < from->option_count; i++) {
+        column->left_options[i] = tr_table_text(table, from->options[i]);
+        column->left_option_count = i + 1;
+    }
+}
+
 /* Defaults, comments and the key, as the document has them. */
 static bool complete(struct tr_table *table, const struct recover_change *change)
 {
@@ -345,6 +362,9 @@ static bool complete(struct tr_table *table, const struct recover_change *change
         column->comment = tr_table_text(table, from->comment);
         column->comment_text = tr_table_text_or_none(table, from->comment);
         column->key_ordinal = 0;
+        if (column->option_count == 0) {
+            leave_options(table, column, from);
+        }
         if (from->has_default_text && !column->is_auto_increment) {
             set_default(table, column, from->default_text);
         }

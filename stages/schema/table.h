@@ -130,6 +130,10 @@ struct tr_column {
     struct tr_span
         *option_texts; /* the same as SQL literals, quotes included; NULL: not from a statement */
     uint32_t option_count;
+    struct tr_span
+        *left_options; /* as option_texts, of the ENUM or SET that it was: a CHANGE leaves
+                                     them to Debezium */
+    uint32_t left_option_count;
     enum tr_column_type type;
     enum tr_charset charset;
     enum tr_literal default_form;

@@ -577,6 +577,12 @@ static void redefined_columns_are_what_their_words_say(void **state)
     assert_in(record_text(&fixture, 0), required);
     run(&fixture, "ALTER TABLE a MODIFY id INT NOT NULL");
     assert_in(record_text(&fixture, 0), "\"optional\":false,\"autoIncremented\":false");
+    run(&fixture, "CREATE TABLE e (e ENUM('a','it''s'))");
+    run(&fixture, "ALTER TABLE e CHANGE e f VARCHAR(9)"); /* its members stay; MODIFY ends them */
+    run(&fixture, "ALTER TABLE e ADD g INT");
+    assert_in(document_text(&fixture, 0), "\"enumValues\":[\"'a'\",\"'it''s'\"]");
+    run(&fixture, "ALTER TABLE e MODIFY f VARCHAR(9)");
+    assert_in(document_text(&fixture, 0), "\"enumValues\":[]},{\"name\":\"g\"");
     run(&fixture, "CREATE TABLE b (id INT AUTO_INCREMENT, UNIQUE (id))");
     assert_in(record_text(&fixture, 0), optional);
     assert_in(record_text(&fixture, 0), "\"primaryKeyColumnNames\":[]");
