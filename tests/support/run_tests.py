@@ -165,7 +165,8 @@ def integration(tally):
     paths.sort(key=lambda path: (rank.get(os.path.basename(path), len(rank)), path))
     with tempfile.TemporaryDirectory() as server_data, \
             concurrent.futures.ThreadPoolExecutor(max_workers=min(2 * int(JOBS), INTEGRATION_JOBS_MAX)) as pool:
-        for path, seconds, result in pool.map(lambda path: run_file(path, server_data), paths):
+        for done in concurrent.futures.as_completed([pool.submit(run_file, path, server_data) for path in paths]):
+            path, seconds, result = done.result()
             tell_file(tally, f"integration/{os.path.basename(path)}", seconds, result)
 
 
