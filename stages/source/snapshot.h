@@ -51,7 +51,7 @@ struct tr_snapshot_options {
     int row_count_order;         /* snapshot.tables.order.by.row.count: 1 ascending, -1 descending,
                                     0 by the list */
     /* snapshot.select.statement.overrides: the SELECT of a table; empty span = none. NULL = none at
-     * all. Its columns may be fewer and in another order: those that it leaves out are NULL. */
+     * all. It has all columns of the table, in any order. */
     struct tr_span (*select_override)(void *self, struct tr_span database, struct tr_span table);
     void *select_override_self;
     const struct tr_clock *clock; /* borrowed */

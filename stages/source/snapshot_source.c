@@ -332,15 +332,24 @@ static enum step check_columns(struct tr_snapshot_source *source, struct tr_erro
 {
     const struct tr_snapshot_table *table = tr_snapshot_source_table(source);
 
-    if (source->cell_count < table->column_count) {
-        source->is_arranged = true;
-        if (!table->is_overridden) {
-            (void)TR_FAIL(err, TR_ERR_SCHEMA, TR_STOP, "%u columns came, %u were asked for",
-                          source->cell_count, table->column_count);
-            return failed(source, err);
-        }
+    if (source->cell_count == table->column_count) {
+        return STEP_AGAIN;
     }
-    return STEP_AGAIN;
+    if (!table->is_overridden) {
+        (void)TR_FAIL(err, TR_ERR_SCHEMA, TR_STOP, "%u columns came, %u were asked for",
+                      source->cell_count, table->column_count);
+        return failed(source, err);
+    }
+    uint32_t column = 0;
+    while (source->sources[column] != UINT16_MAX) { /* ends: fewer came, none of them twice */
+        column++;
+    }
+    TR_COVER("snapshot.override_lacks_column");
+    (void)TR_FAIL(err, TR_ERR_CONFIG, TR_STOP,
+                  "debezium.source.snapshot.select.statement.overrides: the SELECT has no column "
+                  "%.*s, whose value would be made up: name all columns of the table",
+                  (int)table->columns[column].bytes, (const char *)table->columns[column].data);
+    return failed(source, err);
 }
 
 /* A piece of a row is there: makes room for it, then packs it. */

@@ -264,6 +264,14 @@ class Snapshots:
         self.assertEqual(answer.rows, [["1", "1"]], answer.out + answer.err)
         self.assertLess(int(re.search(r"(\d+) ms longest read", answer.out).group(1)), 600)
 
+    def test_a_select_that_leaves_out_a_column_is_named(self):
+        self.sql("CREATE TABLE d.a (id INT PRIMARY KEY, v INT NOT NULL, w INT); INSERT INTO d.a VALUES (1, 1, 1)")
+        answer = self.probe(include=r"d\.a", override_table="d.a", override_sql="SELECT w, id FROM d.a")
+        self.assertNotEqual(answer.code, 0, answer.out)
+        self.assertIn("the SELECT has no column v", answer.out)
+        answer = self.probe(include=r"d\.a", override_table="d.a", values=1, override_sql="SELECT w, id, v + 1 AS v FROM d.a")
+        self.assertEqual(answer.rows, [["1", "2"]], answer.out + answer.err)
+
     def user(self, *grants):
         """A user with just those privileges."""
         self.sql("DROP USER IF EXISTS s@'127.0.0.1'; CREATE USER s@'127.0.0.1' IDENTIFIED BY 'p';" +
