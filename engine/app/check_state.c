@@ -6,7 +6,6 @@
 #include "engine/app/start_history.h"
 #include "engine/app/start_parts.h"
 #include "engine/clock.h"
-#include "stages/source/query_rows.h"
 
 #define RETENTION_S_SHORT (24 * 3600) /* one bad night */
 #define RETENTION_S_ADVICE (7 * 24 * 3600)
@@ -106,46 +105,10 @@ static void report_resume(struct tr_check *check)
                            : "");
 }
 
-/* MariaDB says only at the dump what it has purged: here by the GTIDs before its oldest file. */
-static enum tr_code find_purged(struct tr_check *check, const struct tr_server_log *log,
-                                struct tr_error *err)
-{
-    struct tr_start *start = &check->start;
-    char file[2 * sizeof(log->first_file) + 3];
-    char sql[sizeof(file) + 64];
-    struct tr_query_rows rows = {0};
-    struct tr_gtid_set *before = NULL;
-    tr_query_quote(file, tr_span_of_text(log->first_file), '\'');
-    (void)snprintf(sql, sizeof(sql), "SELECT BINLOG_GTID_POS(%s, 4)", file);
-    enum tr_code code = tr_gtid_set_open(&before, start->facts.flavor, err);
-    if (code == TR_OK) {
-        code = tr_query_rows_run(&rows, &start->query.port, sql, err);
-    }
-    if (code == TR_OK && rows.row_count > 0) {
-        code = tr_gtid_set_parse(before, start->gtid_sources, tr_query_rows_cell(&rows, 0, 0), err);
-    }
-    if (code == TR_OK && !tr_gtid_set_contains_set(start->position.gtids, before)) {
-        code =
-            TR_FAIL(err, TR_ERR_SOURCE_GONE, TR_STOP,
-                    "the server's oldest log file is %s, and the offset lacks transactions before "
-                    "it: events are lost to us; delete the stored offset to begin at the present, "
-                    "and keep logs longer",
-                    log->first_file);
-    }
-    tr_query_rows_deinit(&rows);
-    tr_gtid_set_close(before);
-    return code;
-}
-
 /* Where the file says nothing, because the offset may be of another server. */
 static void check_replay_by_gtids(struct tr_check *check, const struct tr_server_log *log)
 {
-    struct tr_error err;
     char bytes[32];
-    if (check->start.facts.flavor == TR_FLAVOR_MARIADB && find_purged(check, log, &err) != TR_OK) {
-        tr_check_report_fail(&check->report, "state.replay", &err);
-        return;
-    }
     tr_check_report_ok(
         &check->report, "state.replay",
         "the log has all that the offset's GTIDs lack; how much that is of its %s in "

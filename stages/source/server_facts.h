@@ -108,7 +108,6 @@ struct tr_server_log {
     bool has_file;        /* the point's file is one of them */
     uint64_t file_bytes;  /* of that file */
     uint64_t after_bytes; /* of log behind the point, to the end of the last file */
-    char first_file[TR_BINLOG_NAME_BYTES_MAX + 1]; /* the oldest that is still there */
 };
 
 /* Reads it by SHOW BINARY LOGS. Errors: the port's; TR_ERR_SOURCE_AUTH naming the grant. */

@@ -209,10 +209,7 @@ enum tr_code tr_server_log_read(struct tr_server_log *log, const struct tr_log_p
     const int size_column = tr_query_rows_column(&rows, "File_size");
     for (uint32_t i = 0; code == TR_OK && i < rows.row_count; i++) {
         const uint64_t bytes = tr_query_number(tr_query_rows_cell(&rows, i, size_column));
-        if (log->file_count++ == 0) {
-            tr_query_copy_text(log->first_file, sizeof(log->first_file),
-                               tr_query_rows_cell(&rows, i, name_column));
-        }
+        log->file_count++;
         log->bytes += bytes;
         log->after_bytes += log->has_file ? bytes : 0;
         if (tr_span_equals(tr_query_rows_cell(&rows, i, name_column),
