@@ -108,8 +108,9 @@ TR_NODISCARD enum tr_code tr_catalog_bind_cut(struct tr_catalog *catalog, struct
  * The version that rows of the snapshot are read with, and TRUNCATEs are sent with: made of the table's model, no map of the log
  * comes into it, and no row of the log is read with it. One table has one at a time: the one before
  * is retired by the next table's, by tr_catalog_drop_text and by the table's first map. `captured`:
- * whether its rows are wanted; `schema` only then. Errors: TR_ERR_SCHEMA when nothing is known of
- * the table; TR_ERR_UNSUPPORTED from the plan; TR_ERR_MEMORY_LIMIT, TR_ERR_SYSTEM.
+ * whether its rows are wanted; `schema` only then. Without a model it is the version of the table's
+ * last map, since a TRUNCATE has no columns. Errors: TR_ERR_SCHEMA when nothing is known of the table;
+ * TR_ERR_UNSUPPORTED from the plan; TR_ERR_MEMORY_LIMIT, TR_ERR_SYSTEM.
  */
 TR_NODISCARD enum tr_code tr_catalog_bind_text(struct tr_catalog *catalog, struct tr_span database,
                                                struct tr_span name, struct tr_schema **schema,

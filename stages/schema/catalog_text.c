@@ -35,7 +35,13 @@ enum tr_code tr_catalog_bind_text(struct tr_catalog *catalog, struct tr_span dat
     if (!table->is_captured) {
         return TR_OK;
     }
-    if (table->model == NULL || table->model_is_void) {
+    const bool has_model = table->model != NULL && !table->model_is_void;
+    if (!has_model && table->current != NULL) {
+        /* TRUNCATE behind a statement not understood: as the log has described the table since. */
+        *schema = &table->current->schema;
+        return TR_OK;
+    }
+    if (!has_model) {
         return TR_FAIL(err, TR_ERR_SCHEMA, TR_STOP,
                        "table %.*s.%.*s: its columns are not known, so that no row of a snapshot "
                        "and no TRUNCATE of it can be sent: take the snapshot again, or exclude "
