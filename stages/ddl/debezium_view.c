@@ -10,13 +10,20 @@
 #define JDBC_OTHER 1111
 #define DECIMAL_LENGTH 10
 #define ZERO_LENGTH 10     /* MySQL's CHAR(0), BINARY(0), INT(0), DECIMAL(0) … */
-#define VECTOR_LENGTH 2048 /* VECTOR without a number */
+#define VECTOR_LENGTH 2048 /* VECTOR without a number in the grammar for MariaDB */
 
 static void write_type_name(struct tr_debezium_column *view, const struct tr_column *column);
 static struct tr_span type_words(const struct tr_debezium_column *view);
 static void view_length(struct tr_debezium_column *view, const struct tr_column *column,
                         const char *base, enum tr_flavor flavor);
 static void view_default(struct tr_debezium_column *view, const struct tr_column *column);
+
+/* Of explicit_defaults_for_timestamp=OFF, which no statement shows. */
+static bool is_implicit_clock(const struct tr_column *column)
+{
+    return column->has_default && column->default_form == TR_LITERAL_CLOCK &&
+           column->has_read_default && column->read_default.data == NULL;
+}
 
 void tr_debezium_view(struct tr_debezium_column *view, const struct tr_column *column,
                       enum tr_flavor flavor)
@@ -39,7 +46,7 @@ void tr_debezium_view(struct tr_debezium_column *view, const struct tr_column *c
     view->is_optional = tr_column_is_optional(column);
     view->is_auto_incremented =
         column->is_auto_increment || column->was_auto_increment ||
-        (column->updates_now &&
+        (column->updates_now && !is_implicit_clock(column) &&
          (flavor == TR_FLAVOR_MYSQL ||
           !(column->has_default && column->default_form == TR_LITERAL_CLOCK)));
     view->is_generated = view->is_auto_incremented;
@@ -109,7 +116,7 @@ static void view_length(struct tr_debezium_column *view, const struct tr_column 
     } else if (!view->has_length && (strcmp(base, "bit") == 0 || view->jdbc_type == -15)) {
         view->has_length = true;
         view->length = 1;
-    } else if (!view->has_length && strcmp(base, "vector") == 0) {
+    } else if (!view->has_length && strcmp(base, "vector") == 0 && flavor == TR_FLAVOR_MARIADB) {
         view->has_length = true;
         view->length = VECTOR_LENGTH;
     }

@@ -184,6 +184,8 @@ static void default_timestamps(struct ddl_draft *draft, const struct ddl_parser 
         if (!own->is_nullable && !own->has_default && !own->updates_now && !own->is_generated &&
             !column->is_row_time && (column->is_new || (draft->is_alter && is_first))) {
             own->has_default = true;
+            own->has_read_default = true; /* Debezium does not know the rule: it reads none */
+            own->read_default = (struct tr_span){0};
             own->default_form = is_first ? TR_LITERAL_CLOCK : TR_LITERAL_TEXT;
             own->default_is_expression = is_first;
             own->updates_now = is_first;

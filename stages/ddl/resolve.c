@@ -136,7 +136,6 @@ void ddl_resolve_column(struct ddl_parser *parser, const struct ddl_draft *draft
     if (base != NULL && strcmp(base, "timestamp") == 0 && parser->event->timestamps_are_implicit &&
         !column->is_null) {
         column->column.is_nullable = false;
-        column->column.lacks_not_null = false; /* a rule that Debezium knows */
     }
     const struct text_base *text_base = base == NULL ? NULL : find_text_base(base);
     if (text_base != NULL) {

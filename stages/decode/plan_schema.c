@@ -111,6 +111,9 @@ static struct connect_type connect_type_of(const struct tr_column *column)
 
 bool tr_plan_float_is_double(const struct tr_column *column)
 {
+    if (is_declared_as(column, "REAL")) { /* under sql_mode REAL_AS_FLOAT */
+        return false;
+    }
     return column->length > 24 || column->scale > 0 ||
            (column->type_text.bytes != 0 &&
             memchr(column->type_text.data, ',', column->type_text.bytes) != NULL);

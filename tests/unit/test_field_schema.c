@@ -204,6 +204,8 @@ static void types_are_told_as_debeziums_grammars_read_them(void **state)
     check_view(TR_FLAVOR_MARIADB, "INT SIGNED ZEROFILL", "INT UNSIGNED ZEROFILL", 0, false);
     check_view(TR_FLAVOR_MYSQL, "INT(0)", "INT", 10, false);
     check_view(TR_FLAVOR_MARIADB, "INT(0)", "INT", 0, false);
+    check_view(TR_FLAVOR_MYSQL, "VECTOR", "VECTOR", 0, false);
+    check_view(TR_FLAVOR_MARIADB, "VECTOR", "VECTOR", 2048, false);
     check_view(TR_FLAVOR_MYSQL, "TIME(0)", "TIME", 0, false);
     check_view(TR_FLAVOR_MYSQL, "DATETIME DEFAULT NOW() ON UPDATE NOW()", "DATETIME", 0, true);
     check_view(TR_FLAVOR_MARIADB, "DATETIME DEFAULT NOW() ON UPDATE NOW()", "DATETIME", 0, false);

@@ -1,0 +1,13 @@
+-- @errors on
+SET SESSION sql_mode='REAL_AS_FLOAT,NO_BACKSLASH_ESCAPES,PAD_CHAR_TO_FULL_LENGTH,NO_AUTO_VALUE_ON_ZERO';
+SET SESSION time_zone='+00:00';
+SET SESSION timestamp=1700000000.5;
+USE shop;
+INSERT INTO t (r,r2,c,e) VALUES (1.1,2.2,'ab','a\b'),(1e30,0.001,'',2); INSERT INTO t (id,r) VALUES (0,3.3);
+CREATE DATABASE late ;
+USE late;
+CREATE TABLE t (id INT AUTO_INCREMENT PRIMARY KEY, r REAL, r2 REAL(7,3), c CHAR(5), e ENUM('a\b','c'), v VARCHAR(9) DEFAULT 'x\y', n VARCHAR(5) DEFAULT '''');
+INSERT INTO t (r,r2,c,e) VALUES (1.1,2.2,'ab','a\b'),(1e30,0.001,'',2); INSERT INTO t (id,r) VALUES (0,3.3);
+
+-- @step more
+USE late; UPDATE t SET c='z'; ALTER TABLE t ADD q REAL DEFAULT 0.1; INSERT INTO t (c) VALUES ('q');
