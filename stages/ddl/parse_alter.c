@@ -395,6 +395,7 @@ static void parse_rename(struct alteration *alter)
         }
         if (index != NULL) {
             index->name = to;
+            index->is_foreign = false; /* no longer: the servers keep it from now on */
         }
         return;
     }

@@ -259,6 +259,10 @@ static void index_of_a_foreign_key_goes_when_another_serves(void **state)
     on_both("CREATE TABLE t (a INT, b INT, CONSTRAINT f FOREIGN KEY (a) REFERENCES p (id), KEY k "
             "(a)) ;; ALTER TABLE t ADD UNIQUE (a)",
             "a int, b int | k:(a) a(a)", "a int(11), b int(11) | k:(a) a(a)");
+    on_both("CREATE TABLE t (a INT, b INT, FOREIGN KEY (a) REFERENCES p (id)) ;; "
+            "ALTER TABLE t RENAME KEY a TO k ;; CREATE INDEX i ON t (a, b)",
+            "a int, b int | k:(a) i:(a,b)",
+            "a int(11), b int(11) | k:(a) i:(a,b)"); /* one that got a name stays */
 }
 
 static void options_of_a_table_change_no_column(void **state)
