@@ -6,7 +6,8 @@ static bool parse_attribute(struct ddl_parser *parser, struct ddl_draft *draft,
 static bool parse_key_attribute(struct ddl_parser *parser, struct ddl_draft *draft,
                                 struct ddl_column *column);
 static bool parse_generated(struct ddl_parser *parser, struct ddl_column *column);
-static bool parse_reference(struct ddl_parser *parser);
+static bool parse_reference(struct ddl_parser *parser, struct ddl_draft *draft,
+                            struct ddl_column *column);
 static bool skip_attribute(struct ddl_parser *parser);
 static void add_key(struct ddl_parser *parser, struct ddl_draft *draft, struct ddl_column *column,
                     bool is_primary);
@@ -72,7 +73,7 @@ static bool parse_attribute(struct ddl_parser *parser, struct ddl_draft *draft,
         column->column.is_invisible = false;
     } else {
         return parse_key_attribute(parser, draft, column) || parse_generated(parser, column) ||
-               parse_reference(parser);
+               parse_reference(parser, draft, column);
     }
     return true;
 }
@@ -135,13 +136,22 @@ static bool parse_generated(struct ddl_parser *parser, struct ddl_column *column
     return ddl_take_word(parser, "VIRTUAL");
 }
 
-/* REFERENCES t [(…)] [MATCH x] [ON DELETE | UPDATE action]… */
-static bool parse_reference(struct ddl_parser *parser)
+/* REFERENCES t [(…)] [MATCH x] [ON DELETE | UPDATE action]…: an index is made as for a foreign key of the
+ * table (MariaDB 10.5, MySQL 9.0). */
+static bool parse_reference(struct ddl_parser *parser, struct ddl_draft *draft,
+                            struct ddl_column *column)
 {
     struct tr_span database;
     struct tr_span name;
 
     if (ddl_take_word(parser, "REFERENCES")) {
+        struct ddl_index *index = ddl_draft_index(parser, draft);
+        struct ddl_key_part *part = tr_table_array(parser->scratch, sizeof(*part));
+        if (index != NULL && part != NULL) {
+            part->column = column;
+            *index = (struct ddl_index){
+                .parts = part, .part_count = 1, .is_foreign = true, .is_added = true};
+        }
         (void)ddl_take_table(parser, &database, &name);
         if (ddl_at_mark(parser, '(')) {
             ddl_skip_parentheses(parser);

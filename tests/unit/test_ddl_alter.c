@@ -259,6 +259,8 @@ static void index_of_a_foreign_key_goes_when_another_serves(void **state)
     on_both("CREATE TABLE t (a INT, b INT, CONSTRAINT f FOREIGN KEY (a) REFERENCES p (id), KEY k "
             "(a)) ;; ALTER TABLE t ADD UNIQUE (a)",
             "a int, b int | k:(a) a(a)", "a int(11), b int(11) | k:(a) a(a)");
+    on_both("CREATE TABLE t (a INT REFERENCES p (id), b INT)", "a int, b int | a:(a)",
+            "a int(11), b int(11) | a:(a)");
     on_both("CREATE TABLE t (a INT, b INT, FOREIGN KEY (a) REFERENCES p (id)) ;; "
             "ALTER TABLE t RENAME KEY a TO k ;; CREATE INDEX i ON t (a, b)",
             "a int, b int | k:(a) i:(a,b)",
