@@ -106,8 +106,8 @@ static struct tr_span sought_name(const struct ddl_index *index)
                                           : index->parts[0].name;
 }
 
-/* MariaDB: among the table's indexes, those that this statement drops included, and those of its
- * kind that the statement adds before it. */
+/* MariaDB: among the table's indexes as they were before the statement, whatever it drops and
+ * renames, and those of its kind that the statement adds before it. */
 static bool is_there(const struct ddl_draft *draft, const struct ddl_index *index)
 {
     const struct tr_span name = sought_name(index);
@@ -115,7 +115,9 @@ static bool is_there(const struct ddl_draft *draft, const struct ddl_index *inde
         const bool is_alike = !each->is_added || (each->is_primary == index->is_primary &&
                                                   each->is_unique == index->is_unique &&
                                                   each->is_foreign == index->is_foreign);
-        if (name.bytes > 0 && is_alike && ddl_same_name(sought_name(each), name)) {
+        const struct tr_span each_name =
+            each->old_name.bytes > 0 ? each->old_name : sought_name(each);
+        if (name.bytes > 0 && is_alike && ddl_same_name(each_name, name)) {
             return true;
         }
     }

@@ -75,7 +75,8 @@ struct ddl_key_part {
 };
 
 struct ddl_index {
-    struct tr_span name; /* empty: the server makes one */
+    struct tr_span old_name; /* before this statement renamed it; empty: not renamed */
+    struct tr_span name;     /* empty: the server makes one */
     struct ddl_key_part *parts;
     uint32_t part_count;
     bool is_primary;

@@ -394,6 +394,7 @@ static void parse_rename(struct alteration *alter)
             ddl_unknown(parser, "RENAME of a column that the table does not have");
         }
         if (index != NULL) {
+            index->old_name = from;
             index->name = to;
             index->is_foreign = false; /* no longer: the servers keep it from now on */
         }
