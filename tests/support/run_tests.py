@@ -256,6 +256,8 @@ def interrupt_quickstart():
 def main():
     arguments = sys.argv[1:]
     nightly, quick = "--nightly" in arguments, "quick" in arguments
+    if nightly:
+        os.environ.setdefault("TAILRACE_DDL_SEED", str(int(time.time())))
     unknown = [a for a in arguments if a not in PARTS + NAMED_PARTS + ["quick", "--nightly"]]
     if unknown:
         print(f"tests/run: unknown part \"{unknown[0]}\": want {' '.join(PARTS + NAMED_PARTS)}, quick or --nightly")
