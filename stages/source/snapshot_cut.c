@@ -15,6 +15,7 @@
 
 #define SCHEMA_TRIES_MAX 5 /* how often tables may change under our hands */
 #define LOCK_TRIES_MAX 3
+#define PREPARED_WAITS_MAX 10 /* seconds that prepared XA transactions are waited for */
 #define ERROR_LOCK_WAIT_TIMEOUT 1205
 
 #define START_VIEW "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"
@@ -60,7 +61,9 @@ static enum lock try_lock(struct tr_snapshot_cut *cut, const char *sql, int trie
 static int64_t lock_timeout_s(const struct tr_snapshot_cut *cut);
 static enum tr_code refuse_tables(const struct tr_snapshot_cut *cut, struct tr_error *err);
 static enum tr_code read_position(struct tr_snapshot_cut *cut, struct tr_error *err);
-static enum tr_code warn_of_prepared(struct tr_snapshot_cut *cut, struct tr_error *err);
+static enum tr_code count_prepared(struct tr_snapshot_cut *cut, struct tr_error *err);
+static enum tr_code wait_for_prepared(struct tr_snapshot_cut *cut, struct tr_error *err);
+static void warn_of_prepared(const struct tr_snapshot_cut *cut);
 static enum tr_code read_time(struct tr_snapshot_cut *cut, struct tr_error *err);
 static enum tr_code run(const struct tr_query_port *port, const char *sql, struct tr_error *err);
 
@@ -68,9 +71,11 @@ enum tr_code tr_snapshot_cut_make(struct tr_snapshot_cut *cut, struct tr_snapsho
                                   struct tr_error *err)
 {
     char changed[256] = "";
+    uint32_t wait_count = 0;
+    uint32_t attempt = 0;
     enum tr_code code = prepare(cut, err);
 
-    for (uint32_t attempt = 0; code == TR_OK && attempt < SCHEMA_TRIES_MAX; attempt++) {
+    while (code == TR_OK && attempt < SCHEMA_TRIES_MAX) {
         bool is_same = false;
         code = tr_snapshot_schema_read(schema, cut->schema, cut->options, err);
         if (code == TR_OK) {
@@ -79,13 +84,20 @@ enum tr_code tr_snapshot_cut_make(struct tr_snapshot_cut *cut, struct tr_snapsho
             code = TR_OK; /* a table vanished while we read */
             (void)snprintf(changed, sizeof(changed), "%.250s", err->text);
         }
+        if (code == TR_OK && is_same && cut->prepared_count > 0 &&
+            wait_count++ < PREPARED_WAITS_MAX) {
+            code = wait_for_prepared(cut, err);
+            continue;
+        }
         if (code == TR_OK && is_same) {
+            warn_of_prepared(cut);
             return read_time(cut, err);
         }
+        attempt++;
         if (code == TR_OK) {
             TR_COVER("snapshot.schema_changed");
             TR_LOG(TR_LOG_INFO, "snapshot.schema_changed", TR_TEXT("what", changed),
-                   TR_UINT("attempt", attempt + 1));
+                   TR_UINT("attempt", attempt));
             code = run(cut->view, "ROLLBACK", err);
         }
     }
@@ -124,11 +136,11 @@ static enum tr_code cut_and_verify(struct tr_snapshot_cut *cut,
                                    const struct tr_snapshot_schema *schema, bool *is_same,
                                    char changed[256], struct tr_error *err)
 {
-    enum tr_code code = try_once(cut, schema, err);
-
-    if (code == TR_OK && cut->options->with_rows) {
-        code = warn_of_prepared(cut, err);
-    }
+    /* Before and behind it: what commits meanwhile leaves the list. */
+    cut->prepared_count = 0;
+    enum tr_code code = count_prepared(cut, err);
+    code = code == TR_OK ? try_once(cut, schema, err) : code;
+    code = code == TR_OK ? count_prepared(cut, err) : code;
     if (code == TR_OK && cut->options->locking != TR_SNAPSHOT_LOCK_EXTENDED) {
         code = tr_snapshot_cut_unlock(cut, err); /* a lock that was lost meanwhile shows here */
     }
@@ -423,24 +435,45 @@ static enum tr_code read_position(struct tr_snapshot_cut *cut, struct tr_error *
 }
 
 /* The rows of an XA transaction are in the log at its PREPARE, and for others to see at its COMMIT: with
- * the cut between the two they are in neither. Debezium loses them, too, without a word. */
-static enum tr_code warn_of_prepared(struct tr_snapshot_cut *cut, struct tr_error *err)
+ * the cut between the two they are in neither. (Debezium loses them without a word.) */
+static enum tr_code count_prepared(struct tr_snapshot_cut *cut, struct tr_error *err)
 {
     struct tr_query_rows rows = {0};
-    enum tr_code code = tr_query_rows_run(&rows, cut->schema, "XA RECOVER", err);
 
-    cut->prepared_count = code == TR_OK ? rows.row_count : 0;
-    if (cut->prepared_count > 0) {
-        TR_COVER("snapshot.xa_prepared");
-        TR_LOG(
-            TR_LOG_WARN, "snapshot.xa_prepared", TR_UINT("transactions", rows.row_count),
-            TR_TEXT("risk", "rows that they commit from now on are neither in this snapshot nor in "
-                            "the log behind it"),
-            TR_TEXT("remedy", "where they wrote to captured tables (XA RECOVER shows them) commit "
-                              "or roll them back, and take the snapshot again"));
+    if (!cut->options->with_rows) {
+        return TR_OK;
+    }
+    const enum tr_code code = tr_query_rows_run(&rows, cut->schema, "XA RECOVER", err);
+    if (code == TR_OK && rows.row_count > cut->prepared_count) {
+        cut->prepared_count = rows.row_count;
     }
     tr_query_rows_deinit(&rows);
     return code == TR_ERR_SOURCE_LINK ? code : TR_OK; /* MySQL wants XA_RECOVER_ADMIN for it */
+}
+
+/* Another cut a second later: most are prepared for the moment before their COMMIT. */
+static enum tr_code wait_for_prepared(struct tr_snapshot_cut *cut, struct tr_error *err)
+{
+    TR_COVER("snapshot.xa_waited");
+    TR_LOG(TR_LOG_INFO, "snapshot.xa_waited", TR_UINT("transactions", cut->prepared_count));
+    cut->is_locked = false;
+    cut->lock->close(cut->lock->self); /* which unlocks */
+    const enum tr_code code = run(cut->view, "ROLLBACK", err);
+
+    return code != TR_OK ? code : run(cut->schema, "DO SLEEP(1)", err);
+}
+
+static void warn_of_prepared(const struct tr_snapshot_cut *cut)
+{
+    if (cut->prepared_count == 0) {
+        return;
+    }
+    TR_COVER("snapshot.xa_prepared");
+    TR_LOG(TR_LOG_WARN, "snapshot.xa_prepared", TR_UINT("transactions", cut->prepared_count),
+           TR_TEXT("risk", "rows that they commit from now on are neither in this snapshot nor in "
+                           "the log behind it"),
+           TR_TEXT("remedy", "where they wrote to captured tables (XA RECOVER shows them) commit "
+                             "or roll them back, and take the snapshot again"));
 }
 
 static enum tr_code read_time(struct tr_snapshot_cut *cut, struct tr_error *err)

@@ -27,7 +27,7 @@ struct tr_snapshot_cut {
     struct tr_gtid_sources *sources;
     struct tr_saved_position *position; /* its set is open */
     bool is_locked;                     /* `lock` holds a lock */
-    uint32_t prepared_count;            /* XA transactions that were prepared at the cut */
+    uint32_t prepared_count;            /* XA transactions prepared around the cut */
     const char *method;                 /* static: what was done, for the log */
 };
 

@@ -10,7 +10,7 @@ import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import servers  # noqa: E402
-from engine import Engine, Standin, free_port, make_user, make_workdir, remove_workdir, settings, wait_for  # noqa: E402
+from engine import USER, Engine, Standin, free_port, make_user, make_workdir, remove_workdir, settings, wait_for  # noqa: E402
 from state import read_offset_file  # noqa: E402
 
 STREAM = "p.shop.t"
@@ -83,6 +83,18 @@ class SnapshotModes:
         self.wait(engine, 7)  # with its tombstone
         self.stop(engine)
         self.assertEqual({"r": 3, "c": 1, "u": 1, "d": 1}, self.ops())
+
+    def test_a_prepared_transaction_is_waited_for_and_read(self):
+        if self.kind == "mysql":
+            self.server.sql(f"GRANT XA_RECOVER_ADMIN ON *.* TO {USER}")
+        self.server.sql("XA START 'x'; INSERT INTO shop.t VALUES (4,4); XA END 'x'; XA PREPARE 'x'")
+        engine = self.engine("initial").launch()
+        wait_for("another cut", lambda: "snapshot.xa_waited" in engine.output, process=engine.process)
+        self.server.sql("XA COMMIT 'x'")
+        self.wait(engine, 4)
+        self.stop(engine)
+        self.assertEqual({"r": 4}, self.ops())
+        self.assertNotIn("snapshot.xa_prepared", engine.output)
 
     def test_no_data_begins_at_the_end_of_the_log(self):
         engine = self.engine("schema_only").start()

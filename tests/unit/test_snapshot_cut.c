@@ -480,6 +480,22 @@ static void prepared_transactions_are_told_where_the_server_shows_them(void **st
     }
 }
 
+static void a_prepared_transaction_is_waited_for_with_another_cut(void **state)
+{
+    struct cut_rig *cut = cut_rig_open(TR_FLAVOR_MYSQL, TR_SNAPSHOT_LOCK_MINIMAL, "ON");
+
+    (void)state;
+    cut_rig_answer(
+        cut, (struct cut_rig_answer){'S', "XA RECOVER",
+                                     "formatID|gtrid_length|bqual_length|data\n1|2|0|gb\n", 0, 3});
+    assert_int_equal(cut_rig_make(cut), TR_OK);
+    assert_int_equal(cut->cut.prepared_count, 0);
+    check(cut, READ LOCK VIEW STATUS UNLOCK READ NO_LOCK
+          "V ROLLBACK\nS DO SLEEP(1)\n" READ LOCK VIEW STATUS UNLOCK READ NO_LOCK
+          "V ROLLBACK\nS DO SLEEP(1)\n" READ LOCK VIEW STATUS UNLOCK READ TIME);
+    cut_rig_close(cut);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -506,6 +522,7 @@ int main(void)
         cmocka_unit_test(a_users_select_is_taken_as_it_is),
         cmocka_unit_test(a_connection_lost_anywhere_is_an_error_to_try_again),
         cmocka_unit_test(prepared_transactions_are_told_where_the_server_shows_them),
+        cmocka_unit_test(a_prepared_transaction_is_waited_for_with_another_cut),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
