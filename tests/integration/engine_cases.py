@@ -259,9 +259,10 @@ class EngineCases:
         self.assertLessEqual(set(offset), {"ts_sec", "file", "pos", "gtids", "server_id", "event", "row"})
 
     def kill_under_load(self, statements=None, **more):
+        """The writer goes on until the last kill, so that there is always something left to deliver."""
         self.make_counters()
         engine = self.engine(**more).start()
-        with Writer(self.server, statements or self.counting(), is_endless=statements is None):
+        with Writer(self.server, statements or self.counting()):
             for _ in range(5):
                 before = self.kinesis.count(STREAM)
                 wait_for("progress", lambda: self.kinesis.count(STREAM) >= before + 200, process=engine.process)
@@ -282,7 +283,7 @@ class EngineCases:
         self.kinesis.options += ["--fault-permille", "100", "--seed", "7"]
         self.kinesis.start()
         # Many keys, so that none is hot: the order of hot ones is relaxed where requests fail in part.
-        self.kill_under_load(self.counting(keys=1000, rounds=8), **{"tailrace.sink.request.timeout.ms": "1000"})
+        self.kill_under_load(self.counting(keys=1000, rounds=200), **{"tailrace.sink.request.timeout.ms": "1000"})
         fired = {name: count for name, count in self.kinesis.report()["faults"].items() if count}
         self.assertTrue(fired)
 
