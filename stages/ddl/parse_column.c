@@ -11,6 +11,8 @@ static bool parse_reference(struct ddl_parser *parser, struct ddl_draft *draft,
 static bool skip_attribute(struct ddl_parser *parser);
 static void add_key(struct ddl_parser *parser, struct ddl_draft *draft, struct ddl_column *column,
                     bool is_primary);
+static void add_index(struct ddl_parser *parser, struct ddl_draft *draft, struct ddl_column *column,
+                      struct ddl_index kind);
 
 void ddl_parse_column(struct ddl_parser *parser, struct ddl_draft *draft, struct ddl_column *column)
 {
@@ -97,19 +99,27 @@ static bool parse_key_attribute(struct ddl_parser *parser, struct ddl_draft *dra
 static void add_key(struct ddl_parser *parser, struct ddl_draft *draft, struct ddl_column *column,
                     bool is_primary)
 {
+    add_index(parser, draft, column,
+              (struct ddl_index){.is_primary = is_primary,
+                                 .is_unique = true,
+                                 .is_of_column = true,
+                                 .if_not_exists = draft->keys_if_not_exists});
+}
+
+/* Over the column alone; `kind` says what else it is. */
+static void add_index(struct ddl_parser *parser, struct ddl_draft *draft, struct ddl_column *column,
+                      struct ddl_index kind)
+{
     struct ddl_index *index = ddl_draft_index(parser, draft);
     struct ddl_key_part *part = tr_table_array(parser->scratch, sizeof(*part));
     if (index == NULL || part == NULL) {
         return;
     }
     part->column = column;
-    *index = (struct ddl_index){.parts = part,
-                                .part_count = 1,
-                                .is_primary = is_primary,
-                                .is_unique = true,
-                                .is_added = true,
-                                .is_of_column = true,
-                                .if_not_exists = draft->keys_if_not_exists};
+    *index = kind;
+    index->parts = part;
+    index->part_count = 1;
+    index->is_added = true;
 }
 
 /* [GENERATED ALWAYS] AS (…) [VIRTUAL | STORED | PERSISTENT], GENERATED ALWAYS AS ROW START | END */
@@ -145,13 +155,7 @@ static bool parse_reference(struct ddl_parser *parser, struct ddl_draft *draft,
     struct tr_span name;
 
     if (ddl_take_word(parser, "REFERENCES")) {
-        struct ddl_index *index = ddl_draft_index(parser, draft);
-        struct ddl_key_part *part = tr_table_array(parser->scratch, sizeof(*part));
-        if (index != NULL && part != NULL) {
-            part->column = column;
-            *index = (struct ddl_index){
-                .parts = part, .part_count = 1, .is_foreign = true, .is_added = true};
-        }
+        add_index(parser, draft, column, (struct ddl_index){.is_foreign = true});
         (void)ddl_take_table(parser, &database, &name);
         if (ddl_at_mark(parser, '(')) {
             ddl_skip_parentheses(parser);
