@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <string.h>
+#include <strings.h>
 
 #include "stages/ddl/parse.h"
 
@@ -296,17 +297,12 @@ static void parse_literal(struct ddl_parser *parser, struct tr_column *column)
     }
 }
 
-/* In any case; `word` in lower case. */
+/* In any case. */
 static bool starts_with(struct tr_span text, const char *word)
 {
     const size_t bytes = strlen(word);
-    bool is_same = text.bytes >= bytes;
 
-    for (size_t i = 0; is_same && i < bytes; i++) {
-        const uint8_t c = text.data[i];
-        is_same = (c >= 'A' && c <= 'Z' ? c | 0x20 : c) == (uint8_t)word[i];
-    }
-    return is_same;
+    return text.bytes >= bytes && strncasecmp((const char *)text.data, word, bytes) == 0;
 }
 
 /* What Debezium's grammars make of the default that begins at `from`, where it is not its text: contract
