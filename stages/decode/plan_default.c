@@ -24,7 +24,7 @@ static bool copy_number(char *out, struct tr_span literal)
     return true;
 }
 
-static struct tr_span trimmed(struct tr_span text)
+struct tr_span tr_plan_trim(struct tr_span text)
 {
     while (text.bytes > 0 && text.data[0] <= ' ') {
         text = tr_span_of(text.data + 1, text.bytes - 1);
@@ -74,7 +74,7 @@ static bool parse_double(struct tr_span literal, double *value)
         *value = is_true ? 1 : 0;
         return true;
     }
-    if (!copy_number(text, trimmed(literal))) {
+    if (!copy_number(text, tr_plan_trim(literal))) {
         return false;
     }
     *value = strtod(text, &end);
@@ -138,7 +138,7 @@ static bool add_decimal(struct tr_plan_text *text, const struct tr_column *colum
     if (is_boolean_word(literal, &is_true)) {
         literal = tr_span_of_text(is_true ? "1" : "0");
     }
-    literal = trimmed(literal);
+    literal = tr_plan_trim(literal);
     uint8_t *end = tr_packed_decimal_put_literal(at + 1, (const char *)(const void *)literal.data,
                                                  literal.bytes, column->scale);
     if (end == NULL) {

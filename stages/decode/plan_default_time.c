@@ -74,21 +74,10 @@ static void take_clock(struct scan *scan, struct tr_civil *civil, uint32_t digit
     }
 }
 
-static struct tr_span trimmed(struct tr_span text)
-{
-    while (text.bytes > 0 && text.data[0] <= ' ') {
-        text = tr_span_of(text.data + 1, text.bytes - 1);
-    }
-    while (text.bytes > 0 && text.data[text.bytes - 1] <= ' ') {
-        text.bytes--;
-    }
-    return text;
-}
-
 /* YYYY-MM-DD, then a blank (TIMESTAMP: or a T) and the clock; TIMESTAMP takes numbers of fewer digits. */
 static bool scan_civil(struct tr_civil *civil, struct tr_span text, bool is_timestamp)
 {
-    struct scan scan = {.left = trimmed(text)};
+    struct scan scan = {.left = tr_plan_trim(text)};
     const uint32_t part_min = is_timestamp ? 1 : 2;
 
     *civil = (struct tr_civil){0};

@@ -138,6 +138,8 @@ void tr_plan_add_field(struct tr_plan_text *text, const struct tr_column *column
  * '' and \', with a backslash before a comma; a member that no statement tells gets it before backslashes, too
  * (contract §2.5). */
 void tr_plan_add_option(struct tr_plan_text *text, const struct tr_column *column, uint32_t index);
+/* A literal without the blanks and control characters around it, as Java's trim. */
+struct tr_span tr_plan_trim(struct tr_span text);
 /* The parts of tr_plan_add_default for times: the literal of a TIME; of DATE, DATETIME and TIMESTAMP; that
  * of a clock (CURRENT_TIMESTAMP). */
 bool tr_plan_add_default_time(struct tr_plan_text *text, struct tr_span literal);
