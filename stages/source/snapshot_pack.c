@@ -97,7 +97,6 @@ void tr_snapshot_pack_row_ended(struct tr_snapshot_pack *pack)
 bool tr_snapshot_pack_arrange(struct tr_snapshot_pack *pack, const uint16_t *sources,
                               uint32_t column_count, uint32_t cell_count)
 {
-    static const uint8_t null = CELL_NULL;
     const uint8_t *row = pack->bytes + pack->row_at;
     const size_t arranged_at = pack->used_bytes;
     struct tr_cursor cursor = tr_cursor_of(tr_span_of(row, pack->used_bytes - pack->row_at));
@@ -117,11 +116,9 @@ bool tr_snapshot_pack_arrange(struct tr_snapshot_pack *pack, const uint16_t *sou
     }
     for (uint32_t i = 0; i < column_count; i++) {
         const uint16_t source = sources[i];
-        TR_ASSERT(source == UINT16_MAX || source < cell_count);
-        const struct tr_span cell =
-            source == UINT16_MAX ? tr_span_of(&null, 1)
-                                 : tr_span_of(row + pack->cell_at[source],
-                                              pack->cell_at[source + 1] - pack->cell_at[source]);
+        TR_ASSERT(source < cell_count);
+        const struct tr_span cell = tr_span_of(row + pack->cell_at[source],
+                                               pack->cell_at[source + 1] - pack->cell_at[source]);
         if (!tr_snapshot_pack_append(pack, cell)) {
             return false;
         }

@@ -70,8 +70,7 @@ void tr_snapshot_pack_row_ended(struct tr_snapshot_pack *pack);
 
 /*
  * Gives the cells of the newest row, complete but not ended, the places of its table's columns:
- * `sources[i]` is the cell of column i, UINT16_MAX: NULL. False: it does not fit, or is no row of
- * `cell_count` cells.
+ * `sources[i]` is the cell of column i. False: it does not fit, or is no row of `cell_count` cells.
  */
 bool tr_snapshot_pack_arrange(struct tr_snapshot_pack *pack, const uint16_t *sources,
                               uint32_t column_count, uint32_t cell_count);

@@ -50,7 +50,7 @@ static size_t write_packets(uint8_t *out, const uint8_t *data, size_t size)
 static void take_row(struct tr_snapshot_pack *pack, const struct tr_text_piece *piece,
                      uint32_t column_count)
 {
-    static const uint16_t sources[] = {0, UINT16_MAX, 0};
+    const uint16_t sources[] = {0, (uint16_t)(column_count - 1), 0};
 
     if (piece->is_first) {
         pack->used_bytes = 0;
